@@ -1,0 +1,159 @@
+"""The roles in the loop. Small on purpose: one or a few methods, no Lightning types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from elad_exp.types import (
+    Annotation,
+    Candidate,
+    Explanation,
+    GoldBook,
+    Query,
+    QueryItem,
+    RoundState,
+    Sample,
+    StopReason,
+    Usage,
+)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A loaded dataset: disjoint splits, the gold beside them, and where it came from.
+
+    `info` holds `name, source, revision, sha256, split_seed` and, if rows were left out,
+    `skipped` (id or line -> reason).
+    """
+
+    pool: tuple[Sample, ...]
+    dev: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    gold: GoldBook
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A dataset and the grammar of its questions and answers.
+
+    A target is one step per line and a last line `Answer: LABEL`; `parse` reads that back.
+    """
+
+    name: str
+
+    def load(self) -> Splits:
+        """Load and split. Raises `DataError` or `AssetError`."""
+        ...
+
+    def prompt(self, sample: Sample) -> str:
+        """The text the student reads. Never contains gold or `teacher_context`."""
+        ...
+
+    def target(self, sample: Sample, explanation: Explanation) -> str:
+        """The text the student is trained to write after `prompt`."""
+        ...
+
+    def parse(self, sample: Sample, text: str) -> Explanation:
+        """Steps and answer of a generated text. Never raises; `answer` may be None."""
+        ...
+
+    def labels(self, sample: Sample) -> tuple[str, ...] | None:
+        """The closed set of answers (`yes`/`no`, option labels), or None if open."""
+        ...
+
+    def grade(self, sample: Sample, answer: str | None, gold: GoldBook) -> bool:
+        """Whether `answer` is right."""
+        ...
+
+    def teacher_context(self, sample: Sample) -> str | None:
+        """Text for the teacher's prompt only, e.g. the almanac entries a question needs."""
+        ...
+
+
+@runtime_checkable
+class CheckableTask(Task, Protocol):
+    """A task whose steps a program can check (the almanac)."""
+
+    def check_step(self, sample: Sample, earlier: Sequence[str], step: str) -> bool:
+        """Whether `step` is right after the (right) `earlier` steps."""
+        ...
+
+    def complete(self, sample: Sample, earlier: Sequence[str]) -> tuple[tuple[str, ...], str]:
+        """The steps still missing after the right steps `earlier`, and the right answer."""
+        ...
+
+
+class Student(Protocol):
+    """The student at inference: explains, and answers when forced to. Batches by itself."""
+
+    def explain(
+        self, samples: Sequence[Sample], *, k: int = 1, temperature: float = 0.0, seed: int = 0
+    ) -> list[list[Explanation]]:
+        """`k` explanations per sample, greedy at temperature 0, with step log-probabilities
+        and entropies. Order follows `samples`. Equal arguments give equal results."""
+        ...
+
+    def answer_distributions(
+        self, items: Sequence[tuple[Sample, tuple[str, ...]]]
+    ) -> list[dict[str, float]]:
+        """Probabilities over the closed set of answers when the answer is forced after the
+        given steps (possibly none). They sum to 1."""
+        ...
+
+
+class Selector(Protocol):
+    """Ranks candidates by stored scores; never sees the student, the pool or the gold."""
+
+    name: str
+    needs: frozenset[str]
+
+    def select(
+        self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator
+    ) -> list[QueryItem]:
+        """Exactly `n` different candidates. The order of `candidates` does not matter.
+
+        Raises:
+            ValueError: `n` exceeds the number of candidates, or a needed score is absent.
+        """
+        ...
+
+
+class Teacher(Protocol):
+    """Annotates a query, metered: what the budget does not cover is not asked."""
+
+    name: str
+
+    def annotate(self, query: Query) -> list[Annotation]:
+        """Annotations in query order; shorter than the query when the budget ran out."""
+        ...
+
+
+class Annotator(Protocol):
+    """A teacher before metering: one item, what it may cost at most, and its answer."""
+
+    name: str
+    model: str
+    mode: str
+
+    def request(self, item: QueryItem) -> dict[str, Any]:
+        """The canonical request: prompt text, model, sampling fields, prompt version."""
+        ...
+
+    def bound(self, item: QueryItem) -> Usage:
+        """The most that `answer(item)` can cost."""
+        ...
+
+    def answer(self, item: QueryItem) -> tuple[Annotation, Usage]:
+        """The annotation and what it really cost."""
+        ...
+
+
+class StoppingRule(Protocol):
+    """Says whether to stop before the next purchase."""
+
+    def check(self, state: RoundState) -> StopReason | None: ...
