@@ -21,6 +21,8 @@ from elad_exp.types import (
     Usage,
 )
 
+EVAL_SPLITS = ("dev", "test")
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -70,6 +72,12 @@ class Task(Protocol):
         """Whether `answer` is right."""
         ...
 
+    def vocabulary(self) -> tuple[str, ...]:
+        """Texts of the task's own grammar (never of dev or test), from which, with the pool's
+        questions, a tokenizer is built for a student trained from scratch.
+        """
+        ...
+
     def teacher_context(self, sample: Sample) -> str | None:
         """Text for the teacher's prompt only, e.g. the almanac entries a question needs."""
         ...
@@ -95,14 +103,16 @@ class Student(Protocol):
         self, samples: Sequence[Sample], *, k: int = 1, temperature: float = 0.0, seed: int = 0
     ) -> list[list[Explanation]]:
         """`k` explanations per sample, greedy at temperature 0, with step log-probabilities
-        and entropies. Order follows `samples`. Equal arguments give equal results."""
+        and entropies. Order follows `samples`. Equal arguments give equal results.
+        """
         ...
 
     def answer_distributions(
         self, items: Sequence[tuple[Sample, tuple[str, ...]]]
     ) -> list[dict[str, float]]:
         """Probabilities over the closed set of answers when the answer is forced after the
-        given steps (possibly none). They sum to 1."""
+        given steps (possibly none). They sum to 1.
+        """
         ...
 
 

@@ -28,7 +28,7 @@ class Record:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        hints = _hints(cls)
+        hints = _hints(cls)  # type: ignore[arg-type]
         return cls(**{name: _rebuild(hints[name], value) for name, value in data.items()})
 
 
@@ -272,14 +272,19 @@ class Metric(Record):
 
 @dataclass(frozen=True, slots=True)
 class RoundState(Record):
-    """What stopping rules see after a round was measured and before anything is bought."""
+    """What stopping rules see after a round was measured and before anything is bought.
+
+    `acceptance` is (accepted, checked) over the audit items of the last purchase; `refused` says
+    why the budget cut that purchase short, if it did; `history` holds the lines of `rounds.jsonl`.
+    """
 
     round: int
     metrics: dict[str, float]
     spent: Spent
     n_labelled: int
     n_unlabelled: int
-    acceptance: tuple[int, ...] = ()
+    acceptance: tuple[int, int] = (0, 0)
+    refused: str = ""
     history: tuple[dict[str, Any], ...] = ()
 
 

@@ -1,0 +1,124 @@
+"""The almanac study: which selector needs how many annotations (DESIGN: comparing methods).
+
+    python experiments/almanac/study.py                    # every job that is not finished
+    python experiments/almanac/study.py --part tuning      # seeds 0-4, reported on dev
+    python experiments/almanac/study.py --summarise        # tables and figures from finished jobs
+
+Jobs run in two processes with one thread each. A finished job is skipped, so the study may be
+stopped and started again at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CONDITIONS = {"a": "almanac", "b": "almanac_uniform", "c": "almanac_shifted"}
+REPORTED = ("elad", "random", "rare_words", "answer_entropy", "step_entropy")
+SEEDS = {"a": range(100, 110), "b": range(100, 105), "c": range(100, 105)}
+TUNING_SEEDS = range(0, 3)
+TUNED = ("random", "rare_words", "elad", "elad_free", "elad_samples", "step_entropy",
+         "step_content", "inter", "answer_entropy", "intra")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: condition, selector, seed."""
+
+    part: str
+    condition: str
+    selector: str
+    seed: int
+
+    def directory(self, root: Path) -> Path:
+        return root / self.part / self.condition / f"{self.selector}-{self.seed}"
+
+    def finished(self, root: Path) -> bool:
+        result = self.directory(root) / "result.json"
+        return result.exists() and json.loads(result.read_text())["status"] == "completed"
+
+    def command(self, root: Path) -> list[str]:
+        directory = self.directory(root)
+        if (directory / "config.yaml").exists():
+            return [sys.executable, "-m", "elad_exp", f"resume={directory}"]
+        return [
+            sys.executable,
+            "-m",
+            "elad_exp",
+            "+experiment=almanac",
+            f"dataset={CONDITIONS[self.condition]}",
+            f"selector={self.selector}",
+            f"seed={self.seed}",
+            "logger=none",
+            "trainer.threads=1",
+            f"paths.run_dir={directory}",
+        ]
+
+
+def jobs(part: str) -> Iterator[Job]:
+    """Jobs in the order in which they are wanted: whole seeds first."""
+    if part == "tuning":
+        for seed in TUNING_SEEDS:
+            for selector in TUNED:
+                yield Job("tuning", "a", selector, seed)
+        return
+    for condition, seeds in SEEDS.items():
+        for seed in seeds:
+            for selector in REPORTED:
+                yield Job("report", condition, selector, seed)
+
+
+def run(job: Job, root: Path) -> None:
+    started = time.monotonic()
+    directory = job.directory(root)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        job.command(root), env=environment, capture_output=True, text=True, check=False
+    )
+    # The weights are not needed afterwards: about 15 MB a job.
+    for heavy in (*directory.glob("checkpoints/*"), *directory.glob("student/*")):
+        if done.returncode == 0:
+            heavy.unlink()
+    seconds = time.monotonic() - started
+    print(f"{directory.relative_to(root)}: exit {done.returncode}, {seconds:.0f} s", flush=True)
+    if done.returncode:
+        print(done.stdout[-500:], done.stderr[-1500:], flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--part", choices=("tuning", "report"), default="report")
+    parser.add_argument("--root", type=Path, default=Path("runs/almanac-study"))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, help="start no new job after this time")
+    parser.add_argument("--summarise", action="store_true", help="tables and figures only")
+    arguments = parser.parse_args()
+    if not arguments.summarise:
+        deadline = time.monotonic() + 60 * (arguments.minutes or 1e6)
+        waiting = [job for job in jobs(arguments.part) if not job.finished(arguments.root)]
+        print(f"{len(waiting)} jobs to run", flush=True)
+
+        def in_time(job: Job) -> None:
+            if time.monotonic() < deadline:
+                run(job, arguments.root)
+
+        with ThreadPoolExecutor(arguments.workers) as workers:
+            list(workers.map(in_time, waiting))
+    from summary import summarise
+
+    summarise(arguments.root / arguments.part, HERE)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

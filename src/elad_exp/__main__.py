@@ -1,0 +1,145 @@
+"""`python -m elad_exp`: one run, a sweep, or a run resumed.
+
+Arguments are looked at before Hydra starts, because Hydra writes files before a task runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elad_exp.errors import ConfigError, EladError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 completed, 1 failed, 2 the user's mistake, 75 stopped, 130/143 signals."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except EladError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    from elad_exp.arguments import check_arguments, list_experiments, resumed_config
+
+    if not arguments:
+        print(list_experiments())
+        return 2
+    check_arguments(arguments)
+    if any(argument.split("=")[0] in _HYDRA_FLAGS for argument in arguments):
+        return _hydra(arguments)
+    if any(argument in ("-m", "--multirun") for argument in arguments):
+        return _hydra(arguments)
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    if flags:
+        raise ConfigError(f"unknown option {flags[0]}; overrides are written KEY=VALUE")
+    if any(argument.startswith("resume=") for argument in arguments):
+        directory, config = resumed_config(arguments)
+        return run_one(config, directory, resumed=True)
+    from elad_exp.config import compose_config
+
+    config = compose_config(arguments)
+    return run_one(config, run_directory(config), overrides=arguments)
+
+
+def run_directory(config: DictConfig) -> Path:
+    """`paths.run_dir`, or a new folder named after the experiment and the time."""
+    if config.paths.run_dir:
+        return Path(config.paths.run_dir)
+    parent = Path(config.paths.root) / config.name
+    stem = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    path, count = parent / stem, 1
+    while path.exists():
+        count += 1
+        path = parent / f"{stem}-{count}"
+    return path
+
+
+def run_one(
+    config: DictConfig, path: Path, *, overrides: Sequence[str] = (), resumed: bool = False
+) -> int:
+    """Check everything that can be checked, then create or reopen the directory and run."""
+    from omegaconf import OmegaConf
+
+    from elad_exp.budget.budget import Limits, raised_only
+    from elad_exp.console import Console
+    from elad_exp.rundir import RunDirectory
+
+    limits = Limits(**OmegaConf.to_container(config.budget))  # type: ignore[arg-type]
+    directory = RunDirectory(path)
+    if resumed:
+        raised_only(Limits(**directory.read_json("result.json")["budget"]["limits"]), limits)
+        directory.reopen()
+    console = Console()
+    _quiet_libraries()
+    from elad_exp.assemble import check  # heavy: torch, Lightning
+    from elad_exp.run import Run
+
+    check(config)
+    if not resumed:
+        directory.create()
+        directory.write_text("overrides.txt", "".join(f"{o}\n" for o in overrides))
+    directory.write_text("config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    return Run(config, directory, console=console, resumed=resumed).execute()
+
+
+def _quiet_libraries() -> None:
+    """Libraries log to `run.log`; what they say on the terminal is not for our users."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+
+
+def _hydra(arguments: list[str]) -> int:
+    """Sweeps and Hydra's own options."""
+    import hydra
+
+    from elad_exp.config import compose_config, config_dir, register
+
+    register()
+    codes: list[int] = []
+
+    def task(config: DictConfig) -> int:
+        from hydra.core.hydra_config import HydraConfig
+
+        settings = HydraConfig.get()
+        path = Path(settings.runtime.output_dir)
+        print(f"job {settings.job.num}: {settings.job.override_dirname}", flush=True)
+        try:
+            code = run_one(config, path, overrides=settings.overrides.task)
+        except EladError as error:
+            print(f"error: {error}", file=sys.stderr)
+            code = error.exit_code
+        codes.append(code)
+        return code
+
+    if any(a in ("-m", "--multirun") for a in arguments):
+        # A mistake in a fixed part is told once, before any job starts.
+        fixed = [a for a in arguments if not a.startswith("-") and "," not in a]
+        compose_config([a for a in fixed if not a.startswith("hydra")])
+    argv, sys.argv = sys.argv, [sys.argv[0], *arguments]
+    try:
+        start = hydra.main(config_path=str(config_dir()), config_name="config", version_base="1.3")
+        start(task)()
+    finally:
+        sys.argv = argv
+    failed = [code for code in codes if code not in (0, 75)]
+    return 1 if failed else (75 if 75 in codes else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

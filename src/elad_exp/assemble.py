@@ -1,0 +1,300 @@
+"""Build the parts of a run from its configuration, and refuse what cannot work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from elad_exp.budget.budget import Limits
+from elad_exp.budget.store import Store
+from elad_exp.callbacks.build import build_callbacks
+from elad_exp.callbacks.loggers import Progress, RoundLog, Sink
+from elad_exp.callbacks.stopping import Stopping
+from elad_exp.console import Console
+from elad_exp.data.collate import Encoded, encode
+from elad_exp.data.datamodule import PoolDataModule
+from elad_exp.data.pool import Pool
+from elad_exp.errors import ConfigError, EladError
+from elad_exp.protocols import Splits, Task
+from elad_exp.rounds import Rounds, Schedule
+from elad_exp.rundir import RunDirectory
+from elad_exp.selectors.scorer import Scorer
+from elad_exp.student.build import BuiltStudent
+from elad_exp.student.engine import Engine
+from elad_exp.student.module import StudentModule
+from elad_exp.teachers.metered import MeteredTeacher
+from elad_exp.types import Annotation, Sample
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Parts:
+    """What a run is made of, built and checked before anything is bought."""
+
+    rounds: Rounds
+    module: StudentModule
+    data: PoolDataModule
+    trainer: L.Trainer
+    stopping: Stopping
+    sinks: list[Sink]
+    splits: Splits
+    student: BuiltStudent
+    teacher: MeteredTeacher
+    too_long: list[str]
+
+
+def build(option: Any, **given: Any) -> Any:
+    """Instantiate a config node; a wrong key or value is the user's error, in one line."""
+    try:
+        return instantiate(option, **given)
+    except EladError:
+        raise
+    except Exception as error:
+        cause = error.__cause__
+        if isinstance(cause, EladError):
+            raise cause from error
+        if isinstance(cause, (TypeError, ValueError)):
+            target = str(option.get("_target_", option)).rsplit(".", 1)[-1]
+            raise ConfigError(f"{target}: {cause}") from error
+        raise
+
+
+def check(config: DictConfig) -> None:
+    """Refuse, all at once, what can be refused before anything is written.
+
+    Raises:
+        ConfigError: Names every value that cannot be used.
+    """
+    problems = []
+    schedule, selection = config.schedule, config.selection
+    for key in ("rounds", "initial_size", "query_size", "steps_per_round"):
+        if schedule[key] < 1:
+            problems.append(f"schedule.{key}={schedule[key]}: must be at least 1")
+    if schedule.reset not in ("warm", "scratch"):
+        problems.append(f"schedule.reset={schedule.reset}: choose warm or scratch")
+    if not 0 <= selection.audit_fraction < 1:
+        problems.append(f"selection.audit_fraction={selection.audit_fraction}: must be in [0, 1)")
+    if selection.candidates is not None and selection.candidates < schedule.query_size:
+        problems.append(
+            f"selection.candidates={selection.candidates}: must be null or at least "
+            f"schedule.query_size={schedule.query_size}"
+        )
+    if config.optim.train_on not in ("full", "revision"):
+        problems.append(f"optim.train_on={config.optim.train_on}: choose full or revision")
+    if problems:
+        raise ConfigError("; ".join(problems))
+
+
+def _encoder(
+    task: Task, student: BuiltStudent, *, train_on: str
+) -> Callable[[Annotation], Encoded | None]:
+    """Token ids and labels of an annotation; cached, because every round asks for all of them."""
+    seen: dict[str, Encoded | None] = {}
+
+    def encoded(annotation: Annotation) -> Encoded | None:
+        key = annotation.sample.id
+        if key not in seen:
+            assert annotation.explanation is not None
+            target = task.target(annotation.sample, annotation.explanation)
+            kept = 0
+            if train_on == "revision" and annotation.checked:
+                first = annotation.first_error or len(annotation.explanation.steps) + 1
+                kept = first - 1
+            seen[key] = encode(
+                student.tokenizer,
+                student.render(task.prompt(annotation.sample)),
+                target,
+                max_length=student.max_length,
+                kept_steps=kept,
+            )
+        return seen[key]
+
+    return encoded
+
+
+class Assembly:
+    """Builds the parts of one run.
+
+    Args:
+        config: Composed and checked.
+        directory: Where the run writes.
+        store: Calls and holds.
+        run_id: Names the run in the store.
+        console: Shows progress.
+        wall_clock: Seconds of the run so far, earlier sessions included.
+        interrupted: Raises when a signal has asked the run to stop.
+    """
+
+    def __init__(
+        self,
+        config: DictConfig,
+        *,
+        directory: RunDirectory,
+        store: Store,
+        run_id: str,
+        console: Console,
+        wall_clock: Callable[[], float],
+        interrupted: Callable[[], None],
+    ) -> None:
+        self.config, self.directory, self.store, self.run_id = config, directory, store, run_id
+        self.console, self.wall_clock, self.interrupted = console, wall_clock, interrupted
+        self.plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+
+    def assemble(self) -> Parts:
+        """Load data and student, then build the loop and its trainer.
+
+        Raises:
+            ConfigError: A part cannot be built, or parts do not fit together.
+        """
+        config = self.config
+        if config.trainer.threads:
+            torch.set_num_threads(config.trainer.threads)
+        task: Task = build(config.dataset)
+        splits = task.load()
+        student: BuiltStudent = build(config.student).build(task, splits, seed=config.seed)
+        engine = student.engine(task)
+        engine.interrupted = self.interrupted
+        engine.on_progress = self.console.advance
+        splits, too_long = drop_too_long(splits, engine.fits)
+        limits = Limits(**self.plain["budget"])
+        teacher = self._teacher(task, splits, limits)
+        encoder = _encoder(task, student, train_on=config.optim.train_on)
+        rounds = self._rounds(task, splits, engine, teacher, limits, encoder)
+        module = StudentModule(
+            student.model,
+            engine,
+            learning_rate=config.optim.learning_rate,
+            weight_decay=config.optim.weight_decay,
+            warmup_steps=config.optim.warmup_steps,
+            seed=config.seed,
+            measure=rounds.measure,
+        )
+        data = PoolDataModule(
+            rounds.pool,
+            encoder,
+            batch_size=config.optim.batch_size,
+            steps_per_round=config.schedule.steps_per_round,
+            pad_id=student.pad_id,
+            seed=config.seed,
+        )
+        sinks: list[Sink] = [build(sink) for sink in config.logger.values()]
+        trainer, stopping = self._trainer(rounds, sinks)
+        return Parts(
+            rounds, module, data, trainer, stopping, sinks, splits, student, teacher, too_long
+        )
+
+    def _teacher(self, task: Task, splits: Splits, limits: Limits) -> MeteredTeacher:
+        config = self.config
+        initial = config.schedule.initial_size
+        if limits.max_annotations is not None and initial > limits.max_annotations:
+            raise ConfigError(
+                f"schedule.initial_size={initial} exceeds budget.max_annotations="
+                f"{limits.max_annotations}; lower the first or raise the second"
+            )
+        annotator = build(config.teacher)(task=task, gold=splits.gold, seed=config.seed)
+        teacher = MeteredTeacher(
+            annotator,
+            store=self.store,
+            limits=limits,
+            run_id=self.run_id,
+            wall_clock=self.wall_clock,
+            interrupted=self.interrupted,
+        )
+        teacher.on_progress = self.console.advance
+        self.store.recover(self.run_id)
+        return teacher
+
+    def _rounds(
+        self,
+        task: Task,
+        splits: Splits,
+        engine: Engine,
+        teacher: MeteredTeacher,
+        limits: Limits,
+        encoder: Callable[[Annotation], Encoded | None],
+    ) -> Rounds:
+        config = self.config
+        selection = config.selection
+        rules = [build(rule) for rule in config.stopping.values()]
+        rounds = Rounds(
+            task=task,
+            splits=splits,
+            student=engine,
+            scorer=Scorer(
+                task,
+                engine,
+                k=selection.samples,
+                temperature=selection.temperature,
+                intra=selection.intra,
+                content=selection.content,
+                on_phase=lambda *_: self.interrupted(),
+                seed=config.seed,
+            ),
+            selector=build(config.selector),
+            teacher=teacher,
+            pool=Pool(splits.pool, max_attempts=selection.max_attempts),
+            journal=self.directory,
+            rules=[rule(limits) if callable(rule) else rule for rule in rules],
+            schedule=Schedule(**self.plain["schedule"]),
+            audit_fraction=selection.audit_fraction,
+            candidates=selection.candidates,
+            seed=config.seed,
+            trainable=lambda annotation: encoder(annotation) is not None,
+        )
+        rounds.clock.on_phase = self.console.phase
+        return rounds
+
+    def _trainer(self, rounds: Rounds, sinks: Sequence[Sink]) -> tuple[L.Trainer, Stopping]:
+        config = self.config
+        callbacks = build_callbacks(
+            rounds,
+            checkpoints=self.directory.checkpoints,
+            check_interrupt=self.interrupted,
+            extra=[
+                Progress(rounds, self.console),
+                RoundLog(rounds, sinks=sinks, console=self.console),
+            ],
+        )
+        trainer = L.Trainer(
+            accelerator=config.trainer.accelerator,
+            devices=1,
+            precision=config.trainer.precision,
+            max_epochs=config.schedule.rounds,
+            gradient_clip_val=config.optim.clip or None,
+            callbacks=callbacks,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+            default_root_dir=self.directory.path,
+            use_distributed_sampler=False,
+        )
+        return trainer, next(c for c in callbacks if isinstance(c, Stopping))
+
+
+def drop_too_long(splits: Splits, fits: Callable[[Sample], bool]) -> tuple[Splits, list[str]]:
+    """The splits without questions that do not fit the student's context, and those ids.
+
+    Raises:
+        ConfigError: A split would be empty.
+    """
+    kept, dropped = {}, []
+    for name in ("pool", "dev", "test"):
+        rows = getattr(splits, name)
+        kept[name] = tuple(s for s in rows if fits(s))
+        dropped += [s.id for s in rows if not fits(s)]
+        if not kept[name]:
+            raise ConfigError(
+                f"none of the {len(rows)} questions of {name} fits the student's context; "
+                "raise student.max_length"
+            )
+    return Splits(gold=splits.gold, info=splits.info, **kept), dropped

@@ -1,0 +1,90 @@
+"""What a run may spend. All limits hold together; null means no limit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from elad_exp.errors import ConfigError
+from elad_exp.types import Record, Spent
+
+UNITS = ("annotations", "calls", "tokens", "usd", "wall_s")
+_COUNTS = ("max_annotations", "max_calls", "max_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits(Record):
+    """Limits of one run, checked before each call to the teacher.
+
+    Args:
+        max_annotations: Samples annotated, each counted once per request, cached or not.
+        max_calls: Calls to the teacher.
+        max_tokens: Tokens, prompt and completion together.
+        max_usd: US dollars.
+        max_wall_s: Seconds since the run began; nothing is bought once they have passed.
+
+    Raises:
+        ConfigError: Names every value that is not a limit.
+    """
+
+    max_annotations: int | None = None
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_usd: float | None = None
+    max_wall_s: float | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            count = field.name in _COUNTS
+            if not _allowed(value, count=count):
+                kind = "a whole number" if count else "a finite number"
+                problems.append(
+                    f"budget.{field.name}={value!r}: must be {kind} of at least 0, or null for no "
+                    "limit"
+                )
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+
+def _allowed(value: object, *, count: bool) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    if isinstance(value, float) and (count or not math.isfinite(value)):
+        return False
+    return value >= 0
+
+
+def remaining(limits: Limits, spent: Spent) -> dict[str, float | None]:
+    """What is left by unit (`annotations, calls, tokens, usd, wall_s`); None means no limit.
+
+    Never negative: a teacher that billed more than its bound leaves 0.
+    """
+    left: dict[str, float | None] = {}
+    for unit in UNITS:
+        limit = getattr(limits, f"max_{unit}")
+        left[unit] = None if limit is None else max(0, limit - getattr(spent, unit))
+    return left
+
+
+def raised_only(old: Limits, new: Limits) -> None:
+    """Check that a resumed run keeps or raises each limit of the run.
+
+    Raises:
+        ConfigError: Names every limit that would be lowered.
+    """
+    problems = []
+    for field in dataclasses.fields(Limits):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if after is not None and (before is None or after < before):
+            shown = "null" if before is None else before
+            problems.append(
+                f"budget.{field.name}={after} is below the run's {shown}: a resumed run may only "
+                "raise a limit or set it to null; leave it out to keep it"
+            )
+    if problems:
+        raise ConfigError("; ".join(problems))

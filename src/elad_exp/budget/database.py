@@ -1,0 +1,159 @@
+"""The store's file: where it may lie, its permissions, its schema and migrations."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from elad_exp.budget.filesystem import refuse_network
+from elad_exp.errors import ConfigError
+
+APPLICATION_ID = 0x454C4144  # "ELAD"
+BUSY_S = 60.0
+
+# Money is in whole pico-dollars: sums of floats would depend on the order of the calls.
+# `prompt_tokens, completion_tokens, pico_usd` hold the bound until a call is settled.
+_CALLS = """
+CREATE TABLE calls (
+    call_id TEXT PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs (run_id),
+    key TEXT NOT NULL,
+    sample_id TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    state TEXT NOT NULL
+        CHECK (state IN ('reserved', 'sent', 'settled', 'released', 'unknown')),
+    status TEXT,
+    cached INTEGER NOT NULL DEFAULT 0,
+    bound_prompt_tokens INTEGER NOT NULL,
+    bound_completion_tokens INTEGER NOT NULL,
+    bound_pico_usd INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    pico_usd INTEGER NOT NULL,
+    payload TEXT,
+    latency_s REAL,
+    wall_s REAL NOT NULL,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    start TEXT NOT NULL,
+    lease_until REAL NOT NULL,
+    reserved_at REAL NOT NULL,
+    sent_at REAL,
+    closed_at REAL
+)
+"""
+
+# One tuple of statements a version; a file of version n gets those after the n-th.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        "CREATE TABLE runs (run_id TEXT PRIMARY KEY, started REAL NOT NULL)",
+        _CALLS,
+        # Covers the sums, so that they never read the answers.
+        "CREATE INDEX calls_by_run ON calls"
+        " (run_id, state, key, cached, prompt_tokens, completion_tokens, pico_usd, wall_s)",
+        "CREATE INDEX calls_by_key ON calls (key, state, status)",
+    ),
+)
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open the store's file, making or migrating it where needed.
+
+    The file has mode 0600; its folder is made with mode 0700 if it is missing, and otherwise left
+    as it is.
+
+    Raises:
+        ConfigError: The file is no store, is of a newer version, cannot be opened, or lies on a
+            network file system.
+    """
+    refuse_network(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The mode is set before anything is written; SQLite gives -wal and -shm the same.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        path.chmod(0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"the store {path} cannot be written ({error.strerror}); set paths.store to a file "
+            "of your own"
+        ) from error
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    try:
+        _refuse_foreign(connection, path)
+        _write_ahead(connection, path)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _migrate(connection)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise ConfigError(
+            f"the store {path} cannot be used ({error}); set paths.store to another file"
+        ) from error
+    except ConfigError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction, locked from its beginning; rolled back if the body raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise ConfigError(
+            f"the store {path} has schema version {version}, this elad_exp knows up to "
+            f"{len(MIGRATIONS)}; upgrade elad_exp or set paths.store to another file"
+        )
+    # In this order, because another process may be making the tables just now.
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    mark = connection.execute("PRAGMA application_id").fetchone()[0]
+    if tables and mark != APPLICATION_ID:
+        raise ConfigError(
+            f"{path} is a database of another program; set paths.store to another file"
+        )
+
+
+def _write_ahead(connection: sqlite3.Connection, path: Path) -> None:
+    # Changing the journal mode does not wait for other connections as other statements do.
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+            continue
+        if mode != "wal":
+            raise ConfigError(
+                f"the file system of the store {path} has no write-ahead log; set paths.store to "
+                "a file on a local disk"
+            )
+        return
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    with transaction(connection):
+        # Read again under the lock: another process may have just done it.
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        if version < len(MIGRATIONS):
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

@@ -1,0 +1,48 @@
+"""Rows of the store as usage and as lines of `ledger.jsonl`."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+from elad_exp.budget.money import dollars
+from elad_exp.types import Usage
+
+
+def charge(row: sqlite3.Row) -> Usage:
+    """What a call that was not released is charged."""
+    return Usage(row["prompt_tokens"], row["completion_tokens"], dollars(row["pico_usd"]))
+
+
+def utc(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC, to the millisecond."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def ledger_line(row: sqlite3.Row) -> dict[str, Any]:
+    """One line of `ledger.jsonl`. A released call costs nothing; a cached one pays nothing."""
+    bound_tokens = row["bound_prompt_tokens"] + row["bound_completion_tokens"]
+    usage = Usage() if row["state"] == "released" else charge(row)
+    paid = Usage() if row["cached"] else usage
+    return {
+        "id": row["call_id"],
+        "key": row["key"],
+        "round": row["round"],
+        "sample": row["sample_id"],
+        "state": row["state"],
+        "status": row["status"],
+        "cached": bool(row["cached"]),
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "spent": {"tokens": usage.tokens, "usd": usage.usd},
+        "paid": {"tokens": paid.tokens, "usd": paid.usd},
+        "bound": {"tokens": bound_tokens, "usd": dollars(row["bound_pico_usd"])},
+        "excess": usage.tokens > bound_tokens or row["pico_usd"] > row["bound_pico_usd"],
+        "latency_s": row["latency_s"],
+        "reserved_at": utc(row["reserved_at"]),
+        "sent_at": utc(row["sent_at"]),
+        "closed_at": utc(row["closed_at"]),
+    }

@@ -1,0 +1,91 @@
+"""What a model charges per token, and the most that a call to it can cost."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elad_exp.budget.budget import Limits
+from elad_exp.errors import ConfigError
+from elad_exp.types import Record, Usage
+
+MESSAGE_OVERHEAD = 16
+_TIER = r"(?:_above_\w+_tokens)?"
+_PROMPT = re.compile(rf"input_cost_per_token{_TIER}")
+_COMPLETION = re.compile(rf"output_cost_per_(?:reasoning_)?token{_TIER}")
+
+
+@dataclass(frozen=True, slots=True)
+class Price(Record):
+    """US dollars per token."""
+
+    prompt_usd: float
+    completion_usd: float
+
+    def __post_init__(self) -> None:
+        for value in (self.prompt_usd, self.completion_usd):
+            if isinstance(value, bool) or not math.isfinite(value) or value < 0:
+                raise ConfigError(
+                    f"a price of {value!r} dollars a token: must be a finite number of at least 0"
+                )
+
+    def usage(self, prompt_tokens: int, completion_tokens: int) -> Usage:
+        """Usage of a call with these tokens, at this price."""
+        usd = prompt_tokens * self.prompt_usd + completion_tokens * self.completion_usd
+        return Usage(prompt_tokens, completion_tokens, usd)
+
+
+def prompt_bound(messages: Sequence[str]) -> int:
+    """At most so many prompt tokens, for any tokenizer that works on bytes: UTF-8 bytes of the
+    messages' texts, and 16 a message for its role and delimiters.
+    """
+    return sum(len(text.encode("utf-8")) + MESSAGE_OVERHEAD for text in messages)
+
+
+def highest_price(entry: dict[str, Any]) -> Price | None:
+    """The worst case of an entry in litellm's price table: its dearest tier, no cache discount."""
+    prompt = [v for k, v in entry.items() if _PROMPT.fullmatch(k) and v is not None]
+    completion = [v for k, v in entry.items() if _COMPLETION.fullmatch(k) and v is not None]
+    if not prompt or not completion:
+        return None
+    return Price(float(max(prompt)), float(max(completion)))
+
+
+def known_price(model: str) -> Price | None:
+    """The price of `model` in the table that litellm ships, or None if it has none.
+
+    Raises:
+        ConfigError: litellm is not installed.
+    """
+    # Without this, importing litellm fetches the table from the network.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    try:
+        table = importlib.import_module("litellm").model_cost
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "prices come from litellm, which is not installed; install it, or set "
+            "teacher.prompt_usd and teacher.completion_usd"
+        ) from error
+    entry = table.get(model) or table.get(model.partition("/")[2])
+    return highest_price(entry) if entry else None
+
+
+def require_price(model: str, price: Price | None, limits: Limits) -> Price:
+    """`price`, or zero for a model without one, which is refused under a dollar limit.
+
+    Raises:
+        ConfigError: `budget.max_usd` is set and the model has no price.
+    """
+    if price is not None:
+        return price
+    if limits.max_usd is not None:
+        raise ConfigError(
+            f"budget.max_usd={limits.max_usd}: the model {model!r} has no known price, so dollars "
+            "cannot be bounded; set its price, or limit max_tokens and leave max_usd null"
+        )
+    return Price(0.0, 0.0)

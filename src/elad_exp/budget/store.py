@@ -1,0 +1,378 @@
+"""The store: every call to a teacher, from its reservation to its answer, in one SQLite file.
+
+A call is `reserved`, then `sent`, then `settled`, `released` or `unknown`:
+
+| state | means | counts towards the limits |
+| --- | --- | --- |
+| reserved | its worst case is set aside; nothing has left | its bound |
+| sent | committed before the first byte left | its bound |
+| settled | answered (or served from the cache) | its usage |
+| released | was never sent, or is certain not to be billed | nothing |
+| unknown | sent, and what became of it cannot be known | its bound |
+
+At every commit, settled + unknown + open (reserved or sent) calls of a run are within its limits,
+unless a teacher billed more than its bound: that is recorded as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from elad_exp.budget.budget import Limits
+from elad_exp.budget.database import open_database, transaction
+from elad_exp.budget.ledger import charge, ledger_line, utc
+from elad_exp.budget.money import check_usage, dollars, pico_usd
+from elad_exp.budget.owner import Owner, is_dead, this_process
+from elad_exp.errors import BudgetExceeded, EladError
+from elad_exp.types import Record, Spent, Status, Usage
+
+log = logging.getLogger(__name__)
+
+LEASE_S = 900.0
+_CHARGED = ("settled", "unknown")
+_OPEN = ("reserved", "sent")
+
+
+class IllegalTransition(EladError):
+    """A call that is not in the state that an operation needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall(Record):
+    """A settled call. `usage` is what it would have cost with an empty cache."""
+
+    call_id: str
+    key: str
+    sample_id: str
+    round: int
+    status: Status
+    usage: Usage
+    payload: dict[str, Any]
+    latency_s: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered(Record):
+    """What `Store.recover` did with the open calls that it found."""
+
+    released: int
+    unknown: int
+    left_open: int
+
+
+class Store:
+    """Calls and holds of all runs of one host. One object per thread and process.
+
+    Args:
+        path: The SQLite file; made, with its folder, if missing. Not on a network file system.
+        owner: The process that holds what is reserved here; null: this one.
+        clock: Seconds since the epoch.
+
+    Raises:
+        ConfigError: The file cannot serve as a store.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        owner: Owner | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = Path(path)
+        self._owner = owner or this_process()
+        self._clock = clock
+        self._db = open_database(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Open calls stay open until `recover` finds their owner dead."""
+        self._db.close()
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def reserve(
+        self,
+        *,
+        run_id: str,
+        key: str,
+        sample_id: str,
+        round: int,
+        bound: Usage,
+        limits: Limits,
+        wall_s: float,
+    ) -> str:
+        """Set the worst case of a call aside and return the call's id.
+
+        Args:
+            run_id: The run that pays; limits hold for each run by itself.
+            key: Hash of the canonical request. An annotation counts once per run and key.
+            sample_id: The sample asked about.
+            round: Round of the query.
+            bound: The most that the call can cost.
+            limits: The run's limits.
+            wall_s: Seconds since the run began.
+
+        Raises:
+            BudgetExceeded: The call does not fit; nothing was written.
+        """
+        check_usage(bound)
+        now, owner = self._clock(), self._owner
+        with transaction(self._db):
+            refusal = self._refusal(run_id, key, bound, limits, wall_s)
+            if refusal:
+                raise BudgetExceeded(refusal)
+            self._db.execute("INSERT OR IGNORE INTO runs VALUES (?, ?)", (run_id, now))
+            count = "SELECT count(*) FROM calls WHERE run_id = ?"
+            call_id = f"{run_id}:{self._db.execute(count, (run_id,)).fetchone()[0] + 1}"
+            cost = (bound.prompt_tokens, bound.completion_tokens, pico_usd(bound.usd))
+            holder = (owner.host, owner.pid, owner.start, now + LEASE_S)
+            self._db.execute(
+                "INSERT INTO calls (call_id, run_id, key, sample_id, round, state,"
+                " bound_prompt_tokens, bound_completion_tokens, bound_pico_usd,"
+                " prompt_tokens, completion_tokens, pico_usd, wall_s,"
+                " host, pid, start, lease_until, reserved_at)"
+                " VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (call_id, run_id, key, sample_id, round, *cost, *cost, wall_s, *holder, now),
+            )
+        return call_id
+
+    def mark_sent(self, call_id: str) -> None:
+        """Commit that the call is about to leave. Call this before the first byte is sent."""
+        now = self._clock()
+        self._move(call_id, ("reserved",), "sent", sent_at=now, lease_until=now + LEASE_S)
+
+    def settle(
+        self,
+        call_id: str,
+        *,
+        usage: Usage,
+        status: Status,
+        payload: dict[str, Any],
+        latency_s: float,
+        cached: bool = False,
+    ) -> bool:
+        """Record the answer of a sent call or, if `cached`, of a reserved one never sent.
+
+        Usage above the bound is recorded as it is.
+
+        Returns:
+            Whether the usage exceeds the bound, in tokens or in dollars.
+        """
+        check_usage(usage)
+        self._move(
+            call_id,
+            ("reserved",) if cached else ("sent",),
+            "settled",
+            status=str(status),
+            cached=int(cached),
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            pico_usd=pico_usd(usage.usd),
+            payload=json.dumps(payload),
+            latency_s=latency_s,
+            closed_at=self._clock(),
+        )
+        excess = bool(ledger_line(self._row(call_id))["excess"])
+        if excess:
+            log.warning("call %s cost more than its bound: %s", call_id, usage)
+        return excess
+
+    def release(self, call_id: str) -> None:
+        """Give the hold back: the call was not sent, or it is certain that it is not billed."""
+        self._move(call_id, _OPEN, "released", closed_at=self._clock())
+
+    def mark_unknown(self, call_id: str) -> None:
+        """Charge a sent call, whose outcome cannot be known, at its bound."""
+        self._move(call_id, ("sent",), "unknown", closed_at=self._clock())
+
+    def recover(self, run_id: str) -> Recovered:
+        """Close what dead processes left open: never sent is released, sent becomes unknown."""
+        now = self._clock()
+        moved = {"released": 0, "unknown": 0}
+        left_open = 0
+        with transaction(self._db):
+            for row in self._select(
+                "SELECT * FROM calls WHERE run_id = ? AND state IN ('reserved', 'sent')", run_id
+            ):
+                holder = Owner(row["host"], row["pid"], row["start"])
+                if not is_dead(holder, me=self._owner, lease_over=now > row["lease_until"]):
+                    left_open += 1
+                    continue
+                state = "released" if row["state"] == "reserved" else "unknown"
+                moved[state] += 1
+                self._db.execute(
+                    "UPDATE calls SET state = ?, closed_at = ? WHERE call_id = ?",
+                    (state, now, row["call_id"]),
+                )
+        if left_open:
+            log.warning("run %s: %d calls of a live process are still open", run_id, left_open)
+        return Recovered(**moved, left_open=left_open)
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def refusal(
+        self, *, run_id: str, key: str, bound: Usage, limits: Limits, wall_s: float
+    ) -> str | None:
+        """Why `reserve` would refuse this call now, or None if it would not."""
+        return self._refusal(run_id, key, check_usage(bound), limits, wall_s)
+
+    def settled(self, run_id: str, key: str) -> StoredCall | None:
+        """The answer that this run has already settled for the request, whatever its status."""
+        return self._first_settled("run_id = ? AND key = ?", run_id, key)
+
+    def shared(self, key: str) -> StoredCall | None:
+        """An `ok` answer that any run has settled for the request: the shared cache."""
+        return self._first_settled("key = ? AND status = 'ok'", key)
+
+    def times_asked(self, run_id: str, *, before_round: int) -> dict[str, int]:
+        """How many requests about each sample were settled in rounds before `before_round`."""
+        rows = self._select(
+            "SELECT sample_id, count(DISTINCT key) FROM calls"
+            " WHERE run_id = ? AND state = 'settled' AND round < ? GROUP BY sample_id",
+            run_id,
+            before_round,
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def spent(self, run_id: str) -> Spent:
+        """Settled and unknown calls, as if the cache had been empty.
+
+        `wall_s` is that of the latest reservation among them.
+        """
+        return self._sum(run_id, _CHARGED)
+
+    def paid(self, run_id: str) -> Spent:
+        """Like `spent`, without what the shared cache answered."""
+        return self._sum(run_id, _CHARGED, only="AND cached = 0")
+
+    def held(self, run_id: str) -> Spent:
+        """Bounds of the calls that are reserved or sent."""
+        return self._sum(run_id, _OPEN)
+
+    def cost_of(self, call_id: str) -> Usage:
+        """What the call is charged: its usage, or its bound while open or unknown."""
+        row = self._row(call_id)
+        return Usage() if row["state"] == "released" else charge(row)
+
+    def call(self, call_id: str) -> dict[str, Any]:
+        """One call as in `calls`."""
+        return ledger_line(self._row(call_id))
+
+    def calls(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """The lines of `ledger.jsonl`, in the order of reservation. Times are UTC."""
+        rows = self._select("SELECT * FROM calls WHERE run_id = ? ORDER BY rowid", run_id)
+        return (ledger_line(row) for row in rows)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Id and time of the first reservation of each run, oldest first."""
+        rows = self._select("SELECT run_id, started FROM runs ORDER BY started, run_id")
+        return [{"run_id": row["run_id"], "started": utc(row["started"])} for row in rows]
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _select(self, query: str, *values: object) -> list[sqlite3.Row]:
+        return self._db.execute(query, values).fetchall()
+
+    def _row(self, call_id: str) -> sqlite3.Row:
+        rows = self._select("SELECT * FROM calls WHERE call_id = ?", call_id)
+        if not rows:
+            raise IllegalTransition(f"the store {self.path} has no call {call_id!r}")
+        return rows[0]
+
+    def _first_settled(self, where: str, *values: object) -> StoredCall | None:
+        rows = self._select(
+            f"SELECT * FROM calls WHERE {where} AND state = 'settled' ORDER BY rowid LIMIT 1",
+            *values,
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        return StoredCall(
+            call_id=row["call_id"],
+            key=row["key"],
+            sample_id=row["sample_id"],
+            round=row["round"],
+            status=Status(row["status"]),
+            usage=charge(row),
+            payload=json.loads(row["payload"]),
+            latency_s=row["latency_s"],
+            cached=bool(row["cached"]),
+        )
+
+    def _move(self, call_id: str, origins: tuple[str, ...], state: str, **columns: Any) -> None:
+        changes = ", ".join(f"{name} = ?" for name in ("state", *columns))
+        marks = ", ".join("?" for _ in origins)
+        with transaction(self._db):
+            done = self._db.execute(
+                f"UPDATE calls SET {changes} WHERE call_id = ? AND state IN ({marks})",
+                (state, *columns.values(), call_id, *origins),
+            )
+            if done.rowcount == 1:
+                return
+            now = self._row(call_id)["state"]
+            raise IllegalTransition(
+                f"call {call_id} is {now}; only a call that is {' or '.join(origins)} can become "
+                f"{state} here"
+            )
+
+    def _sum(self, run_id: str, states: tuple[str, ...], *, only: str = "") -> Spent:
+        totals = self._totals(run_id, states, only=only)
+        return Spent(**(totals | {"usd": dollars(totals.pop("pico_usd"))}))
+
+    def _totals(self, run_id: str, states: tuple[str, ...], *, only: str = "") -> dict[str, Any]:
+        marks = ", ".join("?" for _ in states)
+        row = self._select(
+            "SELECT count(DISTINCT key) AS annotations, count(*) AS calls,"
+            " coalesce(sum(prompt_tokens + completion_tokens), 0) AS tokens,"
+            " coalesce(sum(pico_usd), 0) AS pico_usd, coalesce(max(wall_s), 0.0) AS wall_s"
+            f" FROM calls WHERE run_id = ? AND state IN ({marks}) {only}",
+            run_id,
+            *states,
+        )[0]
+        return dict(row)
+
+    def _refusal(
+        self, run_id: str, key: str, bound: Usage, limits: Limits, wall_s: float
+    ) -> str | None:
+        used = self._totals(run_id, _CHARGED + _OPEN)
+        counted = self._select(
+            "SELECT 1 FROM calls WHERE run_id = ? AND key = ? AND state != 'released' LIMIT 1",
+            run_id,
+            key,
+        )
+        asked = {"annotations": 0 if counted else 1, "calls": 1, "tokens": bound.tokens}
+        for unit, more in asked.items():
+            limit = getattr(limits, f"max_{unit}")
+            if limit is not None and more and used[unit] + more > limit:
+                return _refused(unit, limit, used[unit], more)
+        if limits.max_usd is not None:
+            more = pico_usd(bound.usd)
+            if more and used["pico_usd"] + more > pico_usd(limits.max_usd):
+                return _refused("usd", limits.max_usd, dollars(used["pico_usd"]), bound.usd)
+        if limits.max_wall_s is not None and wall_s >= limits.max_wall_s:
+            return (
+                f"budget.max_wall_s={limits.max_wall_s}: the run has taken {wall_s:.1f} s; raise "
+                "it to go on"
+            )
+        return None
+
+
+def _refused(unit: str, limit: float, used: float, asked: float) -> str:
+    return (
+        f"budget.max_{unit}={limit}: {used} used or held by open calls, the next call may take "
+        f"{asked}; raise budget.max_{unit} to go on"
+    )

@@ -1,0 +1,83 @@
+"""The callbacks of a run, in the one order that works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+
+from elad_exp.callbacks.annotation import Annotation
+from elad_exp.callbacks.interruption import Interruption
+from elad_exp.callbacks.report import RoundReport
+from elad_exp.callbacks.reset import StudentReset
+from elad_exp.callbacks.selection import Selection
+from elad_exp.callbacks.stopping import Stopping
+from elad_exp.errors import ConfigError
+from elad_exp.rounds import Rounds
+
+ORDER = (RoundReport, Stopping, Selection, Annotation)
+
+
+class CheckOrder(L.Callback):
+    """Refuses, before training, a trainer in which the loop would silently go wrong."""
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
+            raise ConfigError(
+                f"trainer.strategy={type(trainer.strategy).__name__} is not supported; "
+                "use a single device or ddp"
+            )
+        if trainer.reload_dataloaders_every_n_epochs != 1:
+            raise ConfigError(
+                "reload_dataloaders_every_n_epochs="
+                f"{trainer.reload_dataloaders_every_n_epochs} must be 1: every round has a "
+                "new train loader"
+            )
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]
+        found = [type(c) for c in callbacks if isinstance(c, ORDER)]
+        if tuple(found) != ORDER:
+            names = ", ".join(c.__name__ for c in ORDER)
+            raise ConfigError(f"the callbacks must be, in this order: {names}")
+        checkpoints = [c for c in callbacks if isinstance(c, ModelCheckpoint)]
+        if any(not c._save_on_train_epoch_end for c in checkpoints):
+            raise ConfigError("ModelCheckpoint must have save_on_train_epoch_end=True")
+        if not checkpoints or not isinstance(callbacks[-1], ModelCheckpoint):
+            raise ConfigError("a ModelCheckpoint must be the last callback")
+
+
+def build_callbacks(
+    rounds: Rounds,
+    *,
+    checkpoints: Path,
+    check_interrupt: Callable[[], None],
+    extra: Sequence[L.Callback] = (),
+) -> list[L.Callback]:
+    """Callbacks in the order of a round: report, stop, select, annotate, save.
+
+    Args:
+        rounds: The loop.
+        checkpoints: Folder for `last.ckpt`.
+        check_interrupt: Raises when a signal has asked the run to stop.
+        extra: Callbacks that only watch; they come after the purchase and before saving.
+    """
+    reset = [StudentReset()] if rounds.schedule.reset == "scratch" else []
+    return [
+        CheckOrder(),
+        Interruption(check_interrupt),
+        *reset,
+        RoundReport(rounds),
+        Stopping(rounds),
+        Selection(rounds),
+        Annotation(rounds),
+        *extra,
+        ModelCheckpoint(
+            dirpath=checkpoints,
+            save_top_k=0,
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]

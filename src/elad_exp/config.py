@@ -1,0 +1,163 @@
+"""The configuration's schema, where it lies, and how it is composed.
+
+`dataset`, `student`, `selector`, `teacher`, `stopping` and `logger` are built from their
+`_target_`; everything made of numbers has a dataclass here, so that a misspelt key is an error.
+A run's configuration is code: never resume or export a stranger's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from elad_exp.errors import ConfigError
+
+
+@dataclass
+class AboutConfig:
+    """What an experiment does, needs and takes; shown by `python -m elad_exp`."""
+
+    summary: str = ""
+    needs: str = "nothing"
+    takes: str = ""
+
+
+@dataclass
+class BudgetConfig:
+    """Limits of a run; null means none."""
+
+    max_annotations: int | None = None
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_usd: float | None = None
+    max_wall_s: float | None = None
+
+
+@dataclass
+class ScheduleConfig:
+    """See `rounds.Schedule`."""
+
+    rounds: int = MISSING
+    initial_size: int = MISSING
+    query_size: int = MISSING
+    steps_per_round: int = MISSING
+    reset: str = "warm"
+
+
+@dataclass
+class SelectionConfig:
+    """Audit share, candidate subset, and how scores are made (see `selectors.scorer.Scorer`)."""
+
+    audit_fraction: float = 0.1
+    candidates: int | None = None
+    samples: int = 4
+    temperature: float = 1.0
+    intra: str = "truncate"
+    content: str = "auto"
+    max_attempts: int = 2
+
+
+@dataclass
+class OptimConfig:
+    """AdamW with a constant learning rate after a linear warm-up."""
+
+    learning_rate: float = MISSING
+    weight_decay: float = 0.01
+    warmup_steps: int = 20
+    batch_size: int = 32
+    clip: float = 1.0
+    train_on: str = "full"
+
+
+@dataclass
+class TrainerConfig:
+    """Where training runs; may differ when a run is resumed."""
+
+    accelerator: str = "auto"
+    threads: int | None = None
+    precision: str = "32-true"
+
+
+@dataclass
+class PathsConfig:
+    """Where a run writes. `run_dir` null: runs/NAME/TIME."""
+
+    root: str = "runs"
+    run_dir: str | None = None
+    store: str | None = None
+
+
+@dataclass
+class RootConfig:
+    """All of a run's configuration."""
+
+    name: str = MISSING
+    seed: int = 0
+    about: AboutConfig = field(default_factory=AboutConfig)
+    dataset: Any = MISSING
+    student: Any = MISSING
+    selector: Any = MISSING
+    teacher: Any = MISSING
+    stopping: Any = MISSING
+    logger: Any = MISSING
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+
+
+def register() -> None:
+    """Make the schema known to Hydra under the name that `conf/config.yaml` begins with."""
+    ConfigStore.instance().store(name="schema", node=RootConfig)
+
+
+def config_dir() -> Path:
+    """The folder `conf`: inside an installed package, or at the top of a checkout."""
+    packaged = Path(__file__).parent / "conf"
+    checkout = Path(__file__).parents[2] / "conf"
+    for found in (packaged, checkout):
+        if (found / "config.yaml").is_file():
+            return found
+    raise ConfigError(f"no configuration at {packaged} or {checkout}; reinstall elad-exp")
+
+
+def compose_config(overrides: Sequence[str]) -> DictConfig:
+    """Compose and validate a configuration.
+
+    Raises:
+        ConfigError: An override does not parse, names an unknown key or option, or has a value of
+            the wrong kind.
+    """
+    register()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        try:
+            config = compose("config", list(overrides))
+            OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(explain(error)) from error
+    return config
+
+
+def explain(error: Exception) -> str:
+    """One short message out of Hydra's, which are long and name internals."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    noise = ("object_type=", "reference_type=", "Set the", "provider=")
+    lines = [x for x in lines if not x.startswith(noise) and x != "Config search path:"]
+    lines = [x.removeprefix("In 'config': ") for x in lines]
+    first = str(error).splitlines()[0] if str(error) else ""
+    if first and first not in lines and "merging override" in first:
+        lines.insert(0, first)
+    return " ".join(lines).replace("full_key: ", "at ")

@@ -1,0 +1,88 @@
+"""What a run prints: progress of long phases, a line a round, what was spent and reached.
+
+On a terminal a phase that lasts longer than a second shows a bar; elsewhere only plain lines are
+printed, so that logs stay readable.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+HEADER = ("round", "labelled", "tokens", "dev", "test", "bought", "accepted", "seconds")
+_ROW = "{:>5}  {:>8}  {:>9}  {:>6}  {:>6}  {:>9}  {:>8}  {:>7}"
+
+
+class Console:
+    """Prints for people; never the record of a run.
+
+    Args:
+        quiet: Print nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.rich = RichConsole(quiet=quiet, highlight=False, soft_wrap=True)
+        self._progress: Progress | None = None
+        self._phase = ""
+        self._started = 0.0
+
+    def say(self, text: str) -> None:
+        """One plain line."""
+        self.rich.print(text, markup=False)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """While the context is open, `advance` moves the bar of `name`."""
+        self._phase, self._started = name, time.monotonic()
+        try:
+            yield
+        finally:
+            if self._progress is not None:
+                self._progress.stop()
+                self._progress = None
+            self._phase = ""
+
+    def advance(self, done: int, total: int) -> None:
+        """Show `done` of `total`, once the phase has lasted a second."""
+        if not self._phase or not self.rich.is_terminal:
+            return
+        if self._progress is None:
+            if time.monotonic() - self._started < 1.0:
+                return
+            self._progress = Progress(
+                TextColumn("{task.description:>9}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=self.rich,
+                transient=True,
+            )
+            self._progress.add_task(self._phase, total=total)
+            self._progress.start()
+        self._progress.update(self._progress.task_ids[0], completed=done, total=total)
+
+    def header(self) -> None:
+        """Column names of the round table."""
+        self.say(_ROW.format(*HEADER))
+
+    def round_line(self, line: Mapping[str, Any]) -> None:
+        """One line of `rounds.jsonl`, for reading."""
+        bought = line["bought"] or {}
+        audit = bought.get("acceptance_audit")
+        self.say(
+            _ROW.format(
+                line["round"],
+                line["n_labelled"],
+                line["spent"]["tokens"],
+                f"{line['dev']['acc']['value']:.3f}",
+                f"{line['test']['acc']['value']:.3f}",
+                f"{bought['ok']} of {bought['asked']}" if bought else "-",
+                f"{audit['value']:.2f}" if audit else "-",
+                f"{sum(line['seconds'].values()):.1f}",
+            )
+        )

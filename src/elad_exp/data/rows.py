@@ -1,0 +1,211 @@
+"""Reads and checks files of questions; every problem of a file is reported at once.
+
+A row of a `.jsonl` or `.jsonl.gz` file (UTF-8, one JSON object a line):
+
+    {"id": "q1", "question": "...", "choices": [{"label": "A", "text": "..."}], "answer": "A",
+     "explanation": ["one step", "another"], "meta": {}}
+
+`question` and `answer` are required. `answer` is `yes` or `no`, the label of a choice, or free
+text; `explanation` is the human one, a step a string, empty when there is none.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from elad_exp.errors import DataError
+from elad_exp.types import Choice, sample_id
+
+SHOWN = 10
+ANSWERS = ("auto", "yes_no", "choice", "open")
+# The answer grammar reads a label up to the first of these.
+_LABEL = re.compile(r"[^\s.,;:()\[\]{}\"'`*!?]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One question with its gold. `where` names file and line; `key` is its sample id."""
+
+    where: str
+    source_id: str
+    question: str
+    answer: str
+    choices: tuple[Choice, ...] = ()
+    explanation: tuple[str, ...] = ()
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return sample_id(self.question, self.choices)
+
+
+class Problems:
+    """Collects what is wrong with the input, to report it all at once."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[str, str]] = []
+
+    def add(self, where: str, reason: str) -> None:
+        self.items.append((where, reason))
+
+    def check(self) -> None:
+        """Raises DataError naming the first ten problems and counting the rest, if any."""
+        if not self.items:
+            return
+        lines = [f"{where}: {reason}" for where, reason in self.items[:SHOWN]]
+        if len(self.items) > SHOWN:
+            lines.append(f"and {len(self.items) - SHOWN:,} more")
+        plural = "s" if len(self.items) > 1 else ""
+        raise DataError(f"{len(self.items):,} problem{plural} in the data\n  " + "\n  ".join(lines))
+
+
+def read_rows(path: Path, problems: Problems) -> list[Row]:
+    """The rows of `path`; what is wrong goes to `problems`. Blank lines are skipped.
+
+    A byte order mark and Windows line ends are tolerated; gzip is recognised by its content.
+    """
+    rows: list[Row] = []
+    before = len(problems.items)
+    for number, line in _lines(path, problems):
+        where = f"{path} line {number}"
+        try:
+            data = json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            problems.add(where, f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8")
+        except (ValueError, RecursionError) as error:
+            hint = "; one JSON object a line is expected" if line.startswith(b"[") else ""
+            problems.add(where, f"malformed JSON ({error}){hint}")
+        else:
+            try:
+                rows.append(parse_row(data, where))
+            except DataError as error:
+                problems.add(where, str(error))
+    if not rows and len(problems.items) == before:
+        problems.add(str(path), "is empty; one JSON object a line is expected")
+    return rows
+
+
+def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines that are not blank."""
+    number = 0
+    try:
+        if path.is_dir():
+            problems.add(str(path), "is a folder; name a .jsonl or .jsonl.gz file in it")
+            return
+        with path.open("rb") as probe:
+            start = probe.read(2)
+        if start in (b"\xff\xfe", b"\xfe\xff"):
+            problems.add(str(path), "is UTF-16; save the file as UTF-8")
+            return
+        with gzip.open(path) if start == b"\x1f\x8b" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                bare = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if bare.strip():
+                    yield number, bare.strip()
+    except FileNotFoundError:
+        problems.add(str(path), "no such file")
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        problems.add(f"{path} after line {number}", "the gzip data is truncated or damaged")
+    except OSError as error:
+        problems.add(str(path), f"cannot be read ({error.strerror or error})")
+
+
+def parse_row(data: Any, where: str) -> Row:
+    """A checked row. Raises DataError with the reason alone; `where` is kept in the row."""
+    if not isinstance(data, dict):
+        raise DataError(f"a JSON object is expected, not {_kind(data)}")
+    missing = [name for name in ("question", "answer") if name not in data]
+    if missing:
+        raise DataError(f"no {' and no '.join(missing)} (found: {', '.join(data) or 'nothing'})")
+    question = _text(data["question"], "question")
+    answer = _text(data["answer"], "answer")
+    choices = tuple(_choice(c, i) for i, c in enumerate(_list(data, "choices"), 1))
+    labels = [choice.label for choice in choices]
+    if len({label.casefold() for label in labels}) < len(labels):
+        raise DataError(f"two choices have one label ({', '.join(labels)})")
+    if len(labels) == 1:
+        raise DataError("one choice only; give at least two, or none for an open question")
+    if labels and answer not in labels:
+        raise DataError(f"answer {answer!r} is not among the choices {', '.join(labels)}")
+    steps = [_text(s, f"explanation step {i}") for i, s in enumerate(_list(data, "explanation"), 1)]
+    meta = data.get("meta") or {}
+    if not isinstance(meta, dict):
+        raise DataError(f"meta: an object is expected, not {_kind(meta)}")
+    source_id = data.get("id", where)
+    if not isinstance(source_id, (str, int)):
+        raise DataError(f"id: a string is expected, not {_kind(source_id)}")
+    return Row(where, str(source_id), question, answer, choices, tuple(steps), meta)
+
+
+def answer_kind(rows: list[Row], answers: str, problems: Problems) -> tuple[str, list[Row]]:
+    """The kind of answers and the rows with canonical answers (`yes`, `no` in lower case).
+
+    Args:
+        rows: Rows of one dataset, all its files together.
+        answers: `yes_no`, `choice`, `open`, or `auto` to infer it: `choice` if the first row has
+            choices, else `yes_no` if any answer is yes or no, else `open`.
+        problems: Receives the rows that do not fit.
+    """
+    if answers == "auto" and rows:
+        yes_no = any(row.answer.casefold() in ("yes", "no") for row in rows)
+        answers = "choice" if rows[0].choices else "yes_no" if yes_no else "open"
+        hint = f"; the file's answers were taken as {answers}, set answers=... if that is wrong"
+    else:
+        hint = f" (answers={answers})"
+    kept = []
+    for row in rows:
+        if bool(row.choices) != (answers == "choice"):
+            has = "has" if row.choices else "has no"
+            problems.add(row.where, f"{has} choices{hint}")
+        elif answers == "yes_no" and row.answer.casefold() not in ("yes", "no"):
+            problems.add(row.where, f"answer {row.answer!r} is neither yes nor no{hint}")
+        else:
+            answer = row.answer.casefold() if answers == "yes_no" else row.answer
+            kept.append(replace(row, answer=answer))
+    return answers, kept
+
+
+def _choice(data: Any, number: int) -> Choice:
+    name = f"choice {number}"
+    if not isinstance(data, dict) or not {"label", "text"} <= data.keys():
+        found = ", ".join(data) if isinstance(data, dict) else _kind(data)
+        raise DataError(f"{name}: an object with label and text is expected, found {found}")
+    label = _text(data["label"], f"{name}, label")
+    if not _LABEL.fullmatch(label):
+        raise DataError(f"{name}: label {label!r} must be one word without punctuation")
+    return Choice(label, _text(data["text"], f"{name}, text"))
+
+
+def _list(data: dict[str, Any], name: str) -> list[Any]:
+    value = data.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise DataError(f"{name}: a list is expected, not {_kind(value)}")
+    return value
+
+
+def _text(value: Any, name: str) -> str:
+    if isinstance(value, bool):
+        raise DataError(f'{name}: a string is expected, not {_kind(value)}; write "yes" or "no"')
+    if not isinstance(value, str):
+        raise DataError(f"{name}: a string is expected, not {_kind(value)}")
+    if not value.strip():
+        raise DataError(f"{name} is empty")
+    if any("\ud800" <= c <= "\udfff" for c in value):
+        raise DataError(f"{name} holds half of a surrogate pair; it is not valid Unicode")
+    return value.strip()
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a truth value"}
+    if value is None:
+        return "null"
+    return names.get(type(value), f"the number {value!r}"[:40])

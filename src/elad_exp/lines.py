@@ -1,0 +1,66 @@
+"""The lines of `rounds.jsonl`, `annotations.jsonl` and `scores.jsonl.gz`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from elad_exp import metrics
+from elad_exp.types import Annotation, Candidate, Query, QueryItem, Status
+
+
+def statuses(annotations: Sequence[Annotation]) -> dict[str, int]:
+    return dict(Counter(str(a.status) for a in annotations))
+
+
+def bought(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
+    audit_ids = {item.sample.id for item in query.items if item.audit}
+    checked = [a for a in annotations if a.checked]
+
+    def rate(audit: bool) -> dict[str, Any] | None:
+        group = [a for a in checked if (a.sample.id in audit_ids) == audit]
+        if not group:
+            return None
+        return metrics.proportion(sum(a.accepted for a in group), len(group)).to_dict()
+
+    return {
+        "asked": len(query.items),
+        "ok": sum(a.status is Status.OK for a in annotations),
+        "audit": sum(a.sample.id in audit_ids for a in annotations),
+        "status": statuses(annotations),
+        "acceptance_audit": rate(True),
+        "acceptance_selected": rate(False),
+    }
+
+
+def score_line(round_: int, candidate: Candidate) -> dict[str, Any]:
+    attempt = candidate.attempt
+    return {
+        "round": round_,
+        "id": candidate.sample.id,
+        "scores": {k: round(v, 6) for k, v in candidate.scores.items()},
+        "answers": list(candidate.sampled),
+        "attempt_answer": attempt.answer if attempt else None,
+    }
+
+
+def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation) -> dict[str, Any]:
+    explanation = annotation.explanation
+    return {
+        "round": round_,
+        "id": annotation.sample.id,
+        "question": annotation.sample.question,
+        "choices": [c.to_dict() for c in annotation.sample.choices],
+        "audit": bool(item and item.audit),
+        "attempt": item.attempt.to_dict() if item and item.attempt else None,
+        "score": item.score if item else None,
+        "scores": dict(item.scores) if item else {},
+        "verdicts": [v.to_dict() for v in annotation.verdicts],
+        "first_error": annotation.first_error,
+        "steps": list(explanation.texts) if explanation else [],
+        "answer": explanation.answer if explanation else None,
+        "status": str(annotation.status),
+        "teacher": annotation.teacher,
+        "call_ids": list(annotation.call_ids),
+    }

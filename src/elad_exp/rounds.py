@@ -1,0 +1,361 @@
+"""One round, without Lightning: measure, snapshot, ask the rules, select, buy.
+
+`Rounds` holds the loop's logic; the callbacks call it from Lightning's hooks and tests call it
+directly. The order of calls in a run is
+
+    cold_start, finish_query, (training, measure, report, stop_reason, select, finish_query)*
+
+Round numbers: `pool.round` counts closed queries. Round 0 measures the untrained student, its
+query is the initial one; round r measures the student trained on the first r purchases.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from elad_exp import metrics
+from elad_exp.data.pool import Pool
+from elad_exp.errors import ConfigError, EladError
+from elad_exp.lines import annotation_line, bought, score_line, statuses
+from elad_exp.protocols import EVAL_SPLITS, Selector, Splits, StoppingRule, Student, Task
+from elad_exp.selectors.diagnose import diagnose
+from elad_exp.selectors.query import build_query, draw_candidates, initial_query
+from elad_exp.selectors.scorer import Scorer
+from elad_exp.stopping import first_reason
+from elad_exp.types import (
+    Annotation,
+    Candidate,
+    Prediction,
+    Query,
+    RoundState,
+    Sample,
+    Spent,
+    Status,
+    StopReason,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+
+class MeteredTeacher(Protocol):
+    """What the loop asks of a teacher: annotations, what they cost, and why it was cut short."""
+
+    name: str
+    mode: str
+    last_refusal: str | None
+
+    def annotate(self, query: Query) -> list[Annotation]: ...
+    def spent(self) -> Spent: ...
+    def costs(self, annotation: Annotation) -> dict[str, Any]: ...
+
+
+class Journal(Protocol):
+    """Where the loop writes; `rundir.RunDirectory` is the real one."""
+
+    @property
+    def rounds(self) -> list[dict[str, Any]]: ...
+    def put_round(self, line: dict[str, Any]) -> None: ...
+    def append(self, name: str, lines: Sequence[dict[str, Any]]) -> None: ...
+    def keep_query(self, query: Query) -> None: ...
+    def kept_query(self, round: int) -> Query | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How much is bought and trained.
+
+    Args:
+        rounds: Purchases, the initial one included; also the number of training phases.
+        initial_size: Samples of the initial query.
+        query_size: Samples of every later query.
+        steps_per_round: Optimizer steps after each purchase.
+        reset: `warm` trains on from the last round, `scratch` starts from the initial weights.
+    """
+
+    rounds: int
+    initial_size: int
+    query_size: int
+    steps_per_round: int
+    reset: str = "warm"
+
+
+@dataclass(slots=True)
+class PhaseClock:
+    """Seconds by phase since the last snapshot."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    on_phase: Callable[[str], AbstractContextManager[None]] = nullcontext
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            with self.on_phase(name):
+                yield
+        finally:
+            self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+    def take(self, *names: str) -> dict[str, float]:
+        return {name: round(self.seconds.pop(name, 0.0), 4) for name in names}
+
+
+class Rounds:
+    """The active-distillation loop over one pool.
+
+    Args:
+        task: Grades answers.
+        splits: Pool, dev and test with their gold, which reaches grading and reporting only.
+        student: The student at inference.
+        scorer: Computes the scores that `selector` needs.
+        selector: Ranks candidates.
+        teacher: Metered; what the budget does not cover is not asked.
+        pool: What is labelled and what is not.
+        journal: Where lines are written.
+        rules: Stopping rules, asked in order.
+        schedule: Sizes.
+        audit_fraction: Share of every later query that is drawn uniformly.
+        candidates: Samples scored in a round; null scores the whole pool.
+        seed: Seed of all draws.
+        trainable: Whether an annotation fits the student's context as a training example.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        splits: Splits,
+        student: Student,
+        scorer: Scorer,
+        selector: Selector,
+        teacher: MeteredTeacher,
+        pool: Pool,
+        journal: Journal,
+        rules: Sequence[StoppingRule],
+        schedule: Schedule,
+        audit_fraction: float,
+        candidates: int | None,
+        seed: int,
+        trainable: Callable[[Annotation], bool] = lambda annotation: True,
+    ) -> None:
+        self.task, self.splits, self.student = task, splits, student
+        self.scorer, self.selector, self.teacher = scorer, selector, teacher
+        self.pool, self.journal, self.rules = pool, journal, tuple(rules)
+        self.schedule, self.audit_fraction = schedule, audit_fraction
+        self.candidates, self.seed, self.trainable = candidates, seed, trainable
+        self.clock = PhaseClock()
+        self.refused = ""
+        self.empty_queries = 0
+        self.reported = -1
+        self._measured: dict[str, Any] = {}
+        if schedule.initial_size > len(pool.unlabelled) + len(pool.labelled):
+            raise ConfigError(
+                f"schedule.initial_size={schedule.initial_size} exceeds the pool of "
+                f"{len(pool.unlabelled)} samples; choose a smaller initial query"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Primitives for the checkpoint, beside the pool's."""
+        return {
+            "refused": self.refused,
+            "empty_queries": self.empty_queries,
+            "reported": self.reported,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.refused = state["refused"]
+        self.empty_queries = int(state["empty_queries"])
+        self.reported = int(state["reported"])
+
+    # -- measuring ---------------------------------------------------------------------------
+
+    def measure(self, split: str) -> None:
+        """Grade the student on `dev` or `test`; the accuracy waits for `report`."""
+        with self.clock.phase("evaluate"):
+            predictions = self._predict(split, list(getattr(self.splits, split)))
+        self.journal.append("predictions.jsonl", [p.to_dict() for p in predictions])
+        accuracy = metrics.accuracy([p.correct for p in predictions])
+        log.info("round %d: %s accuracy %.3f", self.pool.round, split, accuracy.value)
+        self._measured[split] = {"acc": accuracy.to_dict()}
+
+    def _predict(self, split: str, samples: list[Sample]) -> list[Prediction]:
+        answers = [found[0].answer for found in self.student.explain(samples)]
+        gold, round_ = self.splits.gold, self.pool.round
+        return [
+            Prediction(s.id, round_, split, a, self.task.grade(s, a, gold))
+            for s, a in zip(samples, answers, strict=True)
+        ]
+
+    def report(self, **trained: Any) -> None:
+        """Write the snapshot of this round, before anything more is bought."""
+        self.reported = self.pool.round
+        self.journal.put_round(
+            {
+                "round": self.pool.round,
+                "n_labelled": len(self.pool.labelled),
+                "spent": self.teacher.spent().to_dict(),
+                "train_tokens": trained.get("train_tokens", 0),
+                "optimizer_steps": trained.get("optimizer_steps", 0),
+                "train_loss": trained.get("train_loss"),
+                **self._measured,
+                "select": None,
+                "bought": None,
+                "seconds": self.clock.take("train", "evaluate"),
+                "tokens_per_s": trained.get("tokens_per_s", {}),
+            }
+        )
+
+    def state(self) -> RoundState:
+        """What the stopping rules see."""
+        line = self.journal.rounds[-1]
+        audit = (self.journal.rounds[-2]["bought"] or {}) if len(self.journal.rounds) > 1 else {}
+        rate = audit.get("acceptance_audit")
+        return RoundState(
+            round=self.pool.round,
+            metrics={f"{split}/acc": line[split]["acc"]["value"] for split in EVAL_SPLITS},
+            spent=self.teacher.spent(),
+            n_labelled=len(self.pool.labelled),
+            n_unlabelled=len(self.pool.unlabelled),
+            acceptance=(round(rate["value"] * rate["n"]), rate["n"]) if rate else (0, 0),
+            refused=self.refused,
+            history=tuple(self.journal.rounds),
+        )
+
+    def stop_reason(self) -> StopReason | None:
+        """Ask the rules; two queries in a row without one usable annotation stop as well."""
+        if self.empty_queries >= 2:
+            return StopReason("no_annotations", "two queries in a row gave nothing usable", True)
+        return first_reason(self.rules, self.state())
+
+    # -- selecting ---------------------------------------------------------------------------
+
+    def cold_start(self) -> None:
+        """Measure round 0 and open the initial query, unless that is already done."""
+        if self.pool.round > 0 or self.pool.open_query is not None:
+            return
+        for split in EVAL_SPLITS:
+            self.measure(split)
+        self.report()
+        size = self.schedule.initial_size
+        self.pool.open(initial_query(self.pool.unlabelled, size, self.seed))
+
+    @property
+    def waits_to_buy(self) -> bool:
+        """Whether this round was measured but nothing was bought yet: a run that a rule stopped,
+        restored with a larger budget.
+        """
+        return self.reported == self.pool.round > 0 and self.pool.open_query is None
+
+    def select(self) -> None:
+        """Score candidates, pick, and open the query of this round."""
+        round_ = self.pool.round
+        kept = self.journal.kept_query(round_)
+        if kept is not None:
+            log.info("round %d: going on with the query chosen before the interruption", round_)
+            self.pool.open(kept)
+            return
+        with self.clock.phase("score"):
+            subset = draw_candidates(
+                self.pool.unlabelled, size=self.candidates, seed=self.seed, round=round_
+            )
+            scored = self.scorer.score(
+                subset,
+                self.selector.needs,
+                labelled=[a.sample for a in self.pool.labelled],
+                round=round_,
+            )
+            query = build_query(
+                round=round_,
+                candidates=scored,
+                selector=self.selector,
+                n=min(self.schedule.query_size, len(scored)),
+                audit_fraction=self.audit_fraction,
+                seed=self.seed,
+            )
+            query = self._with_attempts(query)
+        self.journal.append("scores.jsonl.gz", [score_line(round_, c) for c in scored])
+        self._add_to_snapshot(select=self._diagnosis(scored, query))
+        self.journal.keep_query(query)
+        self.pool.open(query)
+
+    def _diagnosis(self, scored: Sequence[Candidate], query: Query) -> dict[str, Any]:
+        """AUROC of every component for "attempt wrong"; uses gold, for reporting only."""
+        found = diagnose(scored, query, self.task, self.splits.gold, seed=self.seed)
+        areas = found.pop("auroc")
+        return {f"auroc/{name}": metric for name, metric in areas.items()} | found
+
+    def _with_attempts(self, query: Query) -> Query:
+        """Attempts for chosen items that scoring has not given one."""
+        missing = [item.sample for item in query.items if item.attempt is None]
+        if not missing or self.teacher.mode == "explain":
+            return query
+        made = {
+            s.id: found[0] for s, found in zip(missing, self.student.explain(missing), strict=True)
+        }
+        items = (i if i.attempt else replace(i, attempt=made[i.sample.id]) for i in query.items)
+        return replace(query, items=tuple(items))
+
+    # -- buying ------------------------------------------------------------------------------
+
+    def finish_query(self) -> None:
+        """Buy the open query, if there is one, and add the purchase to the snapshot.
+
+        Raises:
+            EladError: The first query of the run gave no usable annotation.
+        """
+        query = self.pool.open_query
+        if query is None:
+            return
+        before = self.teacher.spent()
+        with self.clock.phase("annotate"):
+            annotations = self.teacher.annotate(query)
+        self.refused = self.teacher.last_refusal or ""
+        self.take_in(query, annotations)
+        after = self.teacher.spent()
+        delta = {
+            unit: round(getattr(after, unit) - getattr(before, unit), 6)
+            for unit in ("annotations", "calls", "tokens", "usd")
+        }
+        self._add_to_snapshot(
+            bought=bought(query, annotations) | {"spent": delta},
+            seconds=self.clock.take("score", "annotate"),
+        )
+
+    def take_in(self, query: Query, annotations: Sequence[Annotation]) -> None:
+        """Close the query with what was bought and write one line for each annotation."""
+        items = {item.sample.id: item for item in query.items}
+        lines = []
+        for annotation in annotations:
+            item = items.get(annotation.sample.id)
+            ok = annotation.status is Status.OK
+            lines.append(
+                annotation_line(query.round, item, annotation)
+                | {"trained_on": ok and self.trainable(annotation)}
+                | self.teacher.costs(annotation)
+            )
+        self.journal.append("annotations.jsonl", lines)
+        self.pool.close(annotations)
+        usable = sum(line["trained_on"] for line in lines)
+        self.empty_queries = 0 if usable else self.empty_queries + 1
+        if not usable and query.round == 0:
+            why = self.refused or f"statuses: {statuses(annotations) or 'no answer at all'}"
+            raise EladError(
+                f"the initial query of {len(query.items)} samples gave no usable annotation "
+                f"({why}); nothing to train on"
+            )
+
+    def _add_to_snapshot(self, **parts: Any) -> None:
+        line = dict(self.journal.rounds[-1])
+        for key, value in parts.items():
+            line[key] = line[key] | value if isinstance(line.get(key), dict) else value
+        self.journal.put_round(line)

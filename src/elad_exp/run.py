@@ -1,0 +1,215 @@
+"""The life of a run: started, resumed, interrupted, finished; always recorded."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from elad_exp.assemble import Assembly, Parts
+from elad_exp.assets import cache_dir
+from elad_exp.budget.store import Store
+from elad_exp.console import Console
+from elad_exp.errors import EladError, Interrupted, RunStopped
+from elad_exp.record import Stopwatch, now, start_record, summarise
+from elad_exp.reporting.html import write_report
+from elad_exp.reporting.plots import curve_png
+from elad_exp.rundir import RunDirectory, dumps
+from elad_exp.signals import Interrupt
+from elad_exp.types import StopReason
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """Builds the parts, trains, and keeps `result.json` true.
+
+    Args:
+        config: Composed and validated.
+        directory: Where the run writes; created, or restored when resuming.
+        console: Prints for people.
+        resumed: Whether this continues an earlier session.
+    """
+
+    def __init__(
+        self, config: DictConfig, directory: RunDirectory, *, console: Console, resumed: bool
+    ) -> None:
+        self.config, self.directory, self.console = config, directory, console
+        self.resumed = resumed
+        self.interrupt = Interrupt()
+        self.plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        self.store: Store | None = None
+        self.parts: Parts | None = None
+        if resumed:
+            self.record = directory.read_json("result.json")
+            self.record |= {"status": "running", "exit_code": None, "stop_reason": None}
+            self.record["resumed"] += 1
+            self.record["budget"] = {"limits": dict(self.plain["budget"])}
+        else:
+            run_id = f"{config.name}-{secrets.token_hex(4)}"
+            self.record = start_record(run_id=run_id, config=self.plain)
+        self.clock = Stopwatch(self.record["wall_s"])
+
+    # -- life cycle --------------------------------------------------------------------------
+
+    def execute(self) -> int:
+        """Run to the end; returns the exit code. Every outcome is recorded."""
+        self._save()
+        handler = _log_to(self.directory.path / "run.log")
+        code = 1
+        try:
+            with self.interrupt.installed():
+                parts = self.parts = self._assemble()
+                reason = self._fit(parts)
+                code = self._finish(parts, reason)
+        except BaseException as error:  # entry point: record, then re-raise or report
+            code = self._fail(error)
+            if not isinstance(error, EladError) and self.interrupt.signum is None:
+                raise
+        finally:
+            for sink in self.parts.sinks if self.parts else ():
+                sink.close(code)
+            if self.store is not None:
+                self.store.close()
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+        return code
+
+    def _assemble(self) -> Parts:
+        run_id = self.record["run_id"]
+        self.store = Store(self._store_path())
+        assembly = Assembly(
+            self.config,
+            directory=self.directory,
+            store=self.store,
+            run_id=run_id,
+            console=self.console,
+            wall_clock=self.clock,
+            interrupted=self.interrupt.check,
+        )
+        parts = assembly.assemble()
+        splits, annotator = parts.splits, parts.teacher.annotator
+        keys = ("name", "source", "revision", "sha256", "split_seed")
+        self.record |= {
+            "dataset": {key: splits.info.get(key) for key in keys}
+            | {f"n_{name}": len(getattr(splits, name)) for name in ("pool", "dev", "test")},
+            "student": parts.student.info,
+            "selector": {"name": parts.rounds.selector.name},
+            "teacher": {
+                "name": annotator.name,
+                "model": annotator.model,
+                "mode": annotator.mode,
+            },
+            "assets": [*splits.info.get("assets", []), *parts.student.assets],
+        }
+        for text in splits.info.get("warnings", []):
+            self._warn(text)
+        if parts.too_long:
+            self._warn(
+                f"{len(parts.too_long)} questions do not fit the student's context and are "
+                f"skipped: {', '.join(parts.too_long)}"
+            )
+        self._save()
+        for sink in parts.sinks:
+            sink.start(self.directory.path, self.plain, run_id)
+        return parts
+
+    def _fit(self, parts: Parts) -> StopReason:
+        last = self.directory.checkpoints / "last.ckpt"
+        restart = self.resumed and last.exists()
+        if self.resumed:
+            self._cut_back(last if restart else None)
+        with warnings.catch_warnings():
+            # Batches are built in memory; worker processes would only cost time.
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists.*")
+            parts.trainer.fit(
+                parts.module,
+                datamodule=parts.data,
+                ckpt_path=str(last) if restart else None,
+                weights_only=True if restart else None,
+            )
+        return parts.stopping.reason or StopReason("rounds", "all rounds are done")
+
+    def _cut_back(self, checkpoint: Path | None) -> None:
+        if checkpoint is None:
+            self.directory.cut_back(0)
+            return
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        pool = saved["PoolDataModule"]["pool"]
+        reported = saved["callbacks"]["Annotation"]["reported"]
+        self.directory.cut_back(max(pool["round"], reported + 1))
+
+    def _finish(self, parts: Parts, reason: StopReason) -> int:
+        self.console.say("writing the report")
+        student_dir = self.directory.path / "student"
+        parts.module.model.save_pretrained(student_dir)
+        parts.module.engine.tokenizer.save_pretrained(student_dir)
+        status, code = ("stopped", 75) if reason.resumable else ("completed", 0)
+        self._close(status, code, reason.name)
+        return code
+
+    def _fail(self, error: BaseException) -> int:
+        if self.interrupt.signum is not None:
+            error = Interrupted(self.interrupt.signum)
+        if isinstance(error, RunStopped):
+            code, status, reason = error.exit_code, "stopped", error.reason
+        elif isinstance(error, EladError):
+            code, status, reason = error.exit_code, "failed", str(error)
+        else:
+            code, status, reason = 1, "failed", f"{type(error).__name__}: {error}"
+            log.exception("the run failed")
+        self._close(status, code, reason)
+        self.console.say(f"{status}: {error}")
+        if status == "stopped":
+            self.console.say(f"go on with: python -m elad_exp resume={self.directory.path}")
+        return code
+
+    def _close(self, status: str, code: int, reason: str) -> None:
+        self.record |= {
+            "status": status,
+            "exit_code": code,
+            "stop_reason": reason,
+            "finished_at": now(),
+            "wall_s": round(self.clock(), 3),
+            "rounds": len(self.directory.rounds),
+        }
+        if self.store is not None and self.parts is not None:
+            run_id = self.record["run_id"]
+            self.record["spent"] = self.parts.teacher.spent().to_dict()
+            self.record["paid"] = self.store.paid(run_id).to_dict()
+            ledger = "".join(dumps(call) + "\n" for call in self.store.calls(run_id))
+            self.directory.write_text("ledger.jsonl", ledger)
+        if self.parts is not None:
+            self.record["metrics"] = summarise(self.directory.rounds, self.parts.splits)
+        self._save()
+        if self.directory.rounds:
+            curve_png(self.directory.path, self.directory.path / "curve.png")
+        write_report(self.directory.path)
+
+    def _save(self) -> None:
+        self.directory.write_json("result.json", self.record)
+
+    def _store_path(self) -> Path:
+        if self.config.paths.store:
+            return Path(self.config.paths.store)
+        return cache_dir() / "store" / "store.sqlite"
+
+    def _warn(self, text: str) -> None:
+        log.warning(text)
+        if text not in self.record["warnings"]:
+            self.record["warnings"].append(text)
+
+
+def _log_to(path: Path) -> logging.Handler:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    logging.getLogger("elad_exp").setLevel(logging.INFO)
+    return handler

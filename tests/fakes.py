@@ -1,0 +1,141 @@
+"""Stand-ins for the loop's parts: instant, deterministic, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from elad_exp.protocols import Splits
+from elad_exp.tasks.reasoning import ReasoningTask
+from elad_exp.types import (
+    Annotation,
+    Explanation,
+    Gold,
+    GoldBook,
+    Query,
+    Sample,
+    Spent,
+    Status,
+    Step,
+    StepVerdict,
+    sample_id,
+)
+
+
+def make_splits(n_pool: int = 200, n_dev: int = 20, n_test: int = 40) -> Splits:
+    rows = {}
+    for name, n in (("pool", n_pool), ("dev", n_dev), ("test", n_test)):
+        questions = [f"Is {name} number {i} even?" for i in range(n)]
+        rows[name] = tuple(Sample(sample_id(q), q) for q in questions)
+    gold = {
+        s.id: Gold("yes" if i % 2 == 0 else "no", ("A fact.", "Another fact."))
+        for samples in rows.values()
+        for i, s in enumerate(samples)
+    }
+    return Splits(gold=GoldBook(gold), info={"name": "even"}, **rows)
+
+
+class EvenTask(ReasoningTask):
+    def __init__(self) -> None:
+        super().__init__(name="even", answers="yes_no")
+
+
+class FakeStudent:
+    """Answers from a hash of the question; `calls` records what was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int, int]] = []
+
+    def explain(
+        self, samples: Sequence[Sample], *, k: int = 1, temperature: float = 0.0, seed: int = 0
+    ) -> list[list[Explanation]]:
+        self.calls.append(("explain", len(samples), k))
+        return [[self._one(s, i, seed if k > 1 else 0) for i in range(k)] for s in samples]
+
+    def _one(self, sample: Sample, i: int, seed: int) -> Explanation:
+        digest = hashlib.sha256(f"{sample.id}{i}{seed}".encode()).digest()
+        steps = tuple(
+            Step(j, f"Step {digest[j] % 3}.", -digest[j] / 256, digest[j] / 256)
+            for j in range(1, 2 + digest[0] % 2)
+        )
+        return Explanation(steps, "yes" if digest[5] % 2 else "no")
+
+    def answer_distributions(
+        self, items: Sequence[tuple[Sample, tuple[str, ...]]]
+    ) -> list[dict[str, float]]:
+        self.calls.append(("answers", len(items), 1))
+        out = []
+        for sample, steps in items:
+            p = hashlib.sha256((sample.id + "".join(steps)).encode()).digest()[0] / 255
+            out.append({"yes": p, "no": 1 - p})
+        return out
+
+
+class FakeTeacher:
+    """Revises every attempt, up to `limit` annotations in all; statuses can be scripted."""
+
+    name = "fake"
+
+    def __init__(self, *, limit: int | None = None, mode: str = "revise") -> None:
+        self.limit, self.mode = limit, mode
+        self.last_refusal: str | None = None
+        self.status: dict[str, Status] = {}
+        self.default = Status.OK
+        self.asked: list[Query] = []
+        self.n = 0
+
+    def annotate(self, query: Query) -> list[Annotation]:
+        self.asked.append(query)
+        self.last_refusal = None
+        out = []
+        for item in query.items:
+            if self.limit is not None and self.n >= self.limit:
+                self.last_refusal = f"max_annotations={self.limit} is used up"
+                break
+            self.n += 1
+            status = self.status.get(item.sample.id, self.default)
+            ok = status is Status.OK
+            verdicts = (StepVerdict(1, False, "A fact."),) if ok and item.attempt else ()
+            out.append(
+                Annotation(
+                    item.sample,
+                    Explanation.of(["A fact."], "yes") if ok else None,
+                    status,
+                    "fake",
+                    verdicts,
+                    1 if verdicts else None,
+                )
+            )
+        return out
+
+    def spent(self) -> Spent:
+        return Spent(annotations=self.n, calls=self.n, tokens=10 * self.n)
+
+    def costs(self, annotation: Annotation) -> dict[str, Any]:
+        return {"tokens": 10, "usd": 0.0, "cached": False}
+
+
+class MemoryJournal:
+    """Keeps the lines that a run directory would write."""
+
+    def __init__(self) -> None:
+        self._rounds: list[dict[str, Any]] = []
+        self.lines: dict[str, list[dict[str, Any]]] = {}
+        self.kept: Query | None = None
+
+    @property
+    def rounds(self) -> list[dict[str, Any]]:
+        return self._rounds
+
+    def put_round(self, line: dict[str, Any]) -> None:
+        self._rounds = [x for x in self._rounds if x["round"] != line["round"]] + [line]
+
+    def append(self, name: str, lines: Sequence[dict[str, Any]]) -> None:
+        self.lines.setdefault(name, []).extend(lines)
+
+    def keep_query(self, query: Query) -> None:
+        self.kept = query
+
+    def kept_query(self, round: int) -> Query | None:
+        return self.kept if self.kept and self.kept.round == round else None

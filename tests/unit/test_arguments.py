@@ -1,0 +1,110 @@
+"""What is refused before Hydra starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from elad_exp.arguments import check_arguments, list_experiments, resumed_config
+from elad_exp.config import compose_config, config_dir
+from elad_exp.errors import ConfigError
+
+
+def test_experiment_without_plus_says_what_to_write() -> None:
+    with pytest.raises(ConfigError, match=r"write \+experiment=quickstart"):
+        check_arguments(["experiment=quickstart"])
+
+
+@pytest.mark.parametrize("key", ["teacher.api_key", "+hf_token", "db.password", "OPENAI_API_KEY"])
+def test_secrets_on_the_command_line_are_refused_without_repeating_them(key: str) -> None:
+    with pytest.raises(ConfigError, match="environment only") as caught:
+        check_arguments([f"{key}=canary-7f3a"])
+    assert "canary" not in str(caught.value)
+
+
+def test_addresses_with_user_information_are_refused_without_repeating_them() -> None:
+    with pytest.raises(ConfigError, match="user name or password") as caught:
+        check_arguments(["teacher.api_base=http://me:canary@host/v1"])
+    assert "canary" not in str(caught.value)
+    with pytest.raises(ConfigError, match="OPENAI_BASE_URL") as caught:
+        check_arguments([], {"OPENAI_BASE_URL": "http://me:canary@host"})
+    assert "canary" not in str(caught.value)
+
+
+def test_token_counts_are_not_secrets() -> None:
+    check_arguments(["budget.max_tokens=100", "student.max_new_tokens=8"], {})
+
+
+def test_every_experiment_is_listed_with_what_it_needs_and_takes() -> None:
+    text = list_experiments()
+    for path in (config_dir() / "experiment").glob("*.yaml"):
+        assert f"+experiment={path.stem}" in text
+    assert "needs nothing; takes under two minutes" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+experiment=nope", "experiment/nope.*quickstart"),
+        ("selector=nope", "selector/nope.*rare_words"),
+        ("budget.max_usd=abc", "budget.max_usd=abc.*Float"),
+        ("budget.max_annotation=4", "max_annotation.*budget.max_annotation"),
+        ("dataset.n_pol=4", "n_pol"),
+    ],
+)
+def test_bad_overrides_get_one_message_that_names_value_and_choice(
+    override: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        compose_config([override])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_key_inside_an_experiment_file_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    copy = tmp_path / "conf"
+    shutil.copytree(config_dir(), copy)
+    (copy / "experiment" / "typo.yaml").write_text(
+        "# @package _global_\nschedule:\n  query_sise: 3\n"
+    )
+    monkeypatch.setattr("elad_exp.config.config_dir", lambda: copy)
+    with pytest.raises(ConfigError, match="query_sise"):
+        compose_config(["+experiment=typo"])
+
+
+def saved_run(tmp_path: Path) -> Path:
+    from omegaconf import OmegaConf
+
+    config = compose_config(["+experiment=quickstart", "budget.max_annotations=100"])
+    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    return tmp_path
+
+
+def test_resume_takes_the_saved_configuration_and_a_new_budget(tmp_path: Path) -> None:
+    run = saved_run(tmp_path)
+    directory, config = resumed_config([f"resume={run}", "budget.max_annotations=200"])
+    assert directory == run
+    assert config.budget.max_annotations == 200
+    assert config.name == "quickstart"
+
+
+def test_resume_with_another_configuration_is_refused_with_a_diff(tmp_path: Path) -> None:
+    run = saved_run(tmp_path)
+    with pytest.raises(ConfigError, match=r"seed: 0 -> 3") as caught:
+        resumed_config([f"resume={run}", "seed=3", "selector=random"])
+    assert "selector: elad_exp.selectors.combine.RankSum -> random" in str(caught.value)
+
+
+@pytest.mark.parametrize("override", ["budget.max_usd=abc", "budget.max_foo=1", "logger=nope"])
+def test_resume_checks_keys_and_values(tmp_path: Path, override: str) -> None:
+    with pytest.raises(ConfigError):
+        resumed_config([f"resume={saved_run(tmp_path)}", override])
+
+
+def test_resume_where_there_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no run here"):
+        resumed_config([f"resume={tmp_path / 'nowhere'}"])

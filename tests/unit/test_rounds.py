@@ -1,0 +1,186 @@
+"""The loop without Lightning: many rounds in milliseconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from elad_exp.budget.budget import Limits
+from elad_exp.data.pool import Pool
+from elad_exp.errors import ConfigError, EladError
+from elad_exp.protocols import EVAL_SPLITS
+from elad_exp.rounds import Rounds, Schedule
+from elad_exp.selectors.combine import ComponentSelector, RandomSelector
+from elad_exp.selectors.scorer import Scorer
+from elad_exp.stopping import BudgetRule, PoolRule, RoundsRule
+from elad_exp.types import Status
+from tests.fakes import EvenTask, FakeStudent, FakeTeacher, MemoryJournal, make_splits
+
+
+def make(
+    *,
+    selector: Any = None,
+    teacher: FakeTeacher | None = None,
+    rounds: int = 10,
+    seed: int = 0,
+    limits: Limits | None = None,
+    audit_fraction: float = 0.1,
+    initial: int = 20,
+) -> Rounds:
+    splits, student, task = make_splits(), FakeStudent(), EvenTask()
+    return Rounds(
+        task=task,
+        splits=splits,
+        student=student,
+        scorer=Scorer(task, student, k=3, temperature=1.0, seed=seed),
+        selector=selector or RandomSelector(),
+        teacher=teacher or FakeTeacher(),
+        pool=Pool(splits.pool),
+        journal=MemoryJournal(),
+        rules=[BudgetRule(limits or Limits()), RoundsRule(rounds), PoolRule()],
+        schedule=Schedule(rounds, initial, 10, 5),
+        audit_fraction=audit_fraction,
+        candidates=50,
+        seed=seed,
+    )
+
+
+def run(rounds: Rounds) -> str:
+    """What the callbacks do, in their order."""
+    rounds.cold_start()
+    rounds.finish_query()
+    while True:
+        for split in EVAL_SPLITS:
+            rounds.measure(split)
+        rounds.report()
+        reason = rounds.stop_reason()
+        if reason is not None:
+            return reason.name
+        rounds.select()
+        rounds.finish_query()
+
+
+def test_ten_rounds_buy_ten_times_and_never_on_the_last() -> None:
+    rounds = make(rounds=10)
+    assert run(rounds) == "rounds"
+    lines = rounds.journal.rounds
+    assert [x["round"] for x in lines] == list(range(11))
+    assert [x["n_labelled"] for x in lines] == [0, *range(20, 111, 10)]
+    assert [bool(x["bought"]) for x in lines] == [True] * 10 + [False]
+    assert len(rounds.journal.lines["annotations.jsonl"]) == 110
+
+
+def test_a_snapshot_shows_what_had_been_spent_when_it_was_measured() -> None:
+    rounds = make(rounds=3)
+    run(rounds)
+    assert [x["spent"]["annotations"] for x in rounds.journal.rounds] == [0, 20, 30, 40]
+
+
+def test_the_initial_query_is_equal_for_all_selectors() -> None:
+    found = []
+    for selector in (RandomSelector(), ComponentSelector("step_entropy")):
+        rounds = make(selector=selector, rounds=2)
+        run(rounds)
+        found.append([i.sample.id for i in rounds.teacher.asked[0].items])
+        assert all(i.attempt is None for i in rounds.teacher.asked[0].items)
+    assert found[0] == found[1]
+
+
+def test_audit_items_are_equal_for_all_selectors_while_the_pools_agree() -> None:
+    found = []
+    for selector in (RandomSelector(), ComponentSelector("step_entropy")):
+        rounds = make(selector=selector, rounds=2, audit_fraction=0.2)
+        run(rounds)
+        audit = [i.sample.id for i in rounds.teacher.asked[1].items if i.audit]
+        assert len(audit) == 2
+        found.append(audit)
+    assert found[0] == found[1]
+
+
+def test_chosen_items_get_attempts_when_scoring_made_none() -> None:
+    rounds = make(selector=RandomSelector(), rounds=2)
+    run(rounds)
+    assert all(i.attempt is not None for i in rounds.teacher.asked[1].items)
+
+
+def test_a_partial_purchase_is_trained_on_and_measured_before_the_budget_stops() -> None:
+    rounds = make(teacher=FakeTeacher(limit=34), rounds=10)
+    assert run(rounds) == "budget"
+    lines = rounds.journal.rounds
+    assert lines[-1]["n_labelled"] == 34
+    assert lines[-2]["bought"]["asked"] == 10
+    assert lines[-2]["bought"]["ok"] == 4
+    assert lines[-1]["bought"] is None
+
+
+def test_an_exact_budget_stops_before_the_next_query_is_chosen() -> None:
+    rounds = make(teacher=FakeTeacher(), rounds=10, limits=Limits(max_annotations=30))
+    assert run(rounds) == "budget"
+    assert rounds.journal.rounds[-1]["n_labelled"] == 30
+    assert len(rounds.teacher.asked) == 2
+
+
+def test_the_pool_runs_dry() -> None:
+    rounds = make(rounds=100)
+    assert run(rounds) == "pool"
+    assert rounds.journal.rounds[-1]["n_labelled"] == 200
+
+
+def test_no_usable_annotation_in_the_first_query_is_an_error() -> None:
+    teacher = FakeTeacher()
+    teacher.default = Status.UNPARSED
+    with pytest.raises(EladError, match="initial query of 20.*unparsed"):
+        run(make(teacher=teacher))
+
+
+def test_two_empty_queries_in_a_row_stop_resumably() -> None:
+    rounds = make(rounds=10)
+    rounds.cold_start()
+    rounds.finish_query()
+    rounds.teacher.default = Status.REFUSED
+    for expected in (None, None, "no_annotations"):
+        for split in EVAL_SPLITS:
+            rounds.measure(split)
+        rounds.report()
+        reason = rounds.stop_reason()
+        assert (reason.name if reason else None) == expected
+        if reason:
+            assert reason.resumable
+            break
+        rounds.select()
+        rounds.finish_query()
+
+
+def test_a_kept_query_is_taken_up_instead_of_choosing_anew() -> None:
+    rounds = make(rounds=3)
+    rounds.cold_start()
+    rounds.finish_query()
+    for split in EVAL_SPLITS:
+        rounds.measure(split)
+    rounds.report()
+    rounds.select()
+    chosen = rounds.pool.open_query
+    calls = len(rounds.student.calls)
+    rounds.pool.open_query = None
+    rounds.select()
+    assert rounds.pool.open_query == chosen
+    assert len(rounds.student.calls) == calls
+
+
+def test_rank_of_gold_never_reaches_the_selector() -> None:
+    class Spy(RandomSelector):
+        def select(self, candidates: Any, n: int, rng: Any) -> Any:
+            assert all("gold" not in str(c.to_dict()).lower() for c in candidates)
+            assert all(set(c.sample.to_dict()) == SAMPLE_FIELDS for c in candidates)
+            return super().select(candidates, n, rng)
+
+    run(make(selector=Spy(), rounds=3))
+
+
+SAMPLE_FIELDS = {"id", "question", "choices", "origin", "parents"}
+
+
+def test_an_initial_query_larger_than_the_pool_is_refused() -> None:
+    with pytest.raises(ConfigError, match="initial_size=500 exceeds the pool of 200"):
+        make(initial=500)

@@ -1,0 +1,61 @@
+"""Files of a run directory survive crashes and are cut back on resume."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from elad_exp.errors import ConfigError
+from elad_exp.rundir import RunDirectory, read_lines
+from elad_exp.types import Query, QueryItem, Sample
+
+
+def test_a_directory_that_holds_a_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("{}")
+    with pytest.raises(ConfigError, match="already holds a run.*resume="):
+        RunDirectory(tmp_path).create()
+
+
+def test_an_unwritable_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        RunDirectory(tmp_path / "file" / "run").create()
+
+
+def test_cut_back_drops_later_rounds_and_half_lines(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.create()
+    for r in range(3):
+        run.put_round({"round": r})
+        run.append("annotations.jsonl", [{"round": r, "id": "a"}])
+        run.append("scores.jsonl.gz", [{"round": r, "id": "a"}])
+    with (tmp_path / "annotations.jsonl").open("a") as file:
+        file.write('{"round": 2, "id"')
+    with (tmp_path / "scores.jsonl.gz").open("ab") as file:
+        file.write(gzip.compress(b'{"round": 3}\n')[:-9])
+    run.cut_back(2)
+    assert [x["round"] for x in run.rounds] == [0, 1]
+    assert [x["round"] for x in read_lines(tmp_path / "annotations.jsonl")] == [0, 1]
+    assert [x["round"] for x in read_lines(tmp_path / "scores.jsonl.gz")] == [0, 1]
+
+
+def test_a_kept_query_keeps_its_scores(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.create()
+    run.append("scores.jsonl.gz", [{"round": 1, "id": "a"}, {"round": 2, "id": "a"}])
+    query = Query(2, (QueryItem(Sample("a", "q"), score=0.5),))
+    run.keep_query(query)
+    assert run.kept_query(2) == query
+    assert run.kept_query(1) is None
+    run.cut_back(2)
+    assert [x["round"] for x in read_lines(tmp_path / "scores.jsonl.gz")] == [1, 2]
+
+
+def test_a_round_line_is_replaced_when_its_purchase_is_known(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.create()
+    run.put_round({"round": 0, "bought": None})
+    run.put_round({"round": 0, "bought": {"ok": 3}})
+    assert read_lines(tmp_path / "rounds.jsonl") == [{"round": 0, "bought": {"ok": 3}}]
