@@ -57,8 +57,8 @@ def _dispatch(arguments: list[str]) -> int:
 def run_directory(config: DictConfig) -> Path:
     """`paths.run_dir`, or a new folder named after the experiment and the time."""
     if config.paths.run_dir:
-        return Path(config.paths.run_dir)
-    parent = Path(config.paths.root) / config.name
+        return Path(str(config.paths.run_dir))
+    parent = Path(str(config.paths.root)) / str(config.name)
     stem = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     path, count = parent / stem, 1
     while path.exists():
@@ -83,9 +83,10 @@ def run_one(
         raised_only(Limits(**directory.read_json("result.json")["budget"]["limits"]), limits)
         directory.reopen()
     console = Console()
-    _quiet_libraries()
     from elad_exp.assemble import check  # heavy: torch, Lightning
     from elad_exp.run import Run
+
+    _quiet_libraries()
 
     check(config)
     if not resumed:
@@ -100,8 +101,16 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        library = logging.getLogger(name)
+        library.setLevel(logging.WARNING)
+        library.handlers.clear()  # it prints by itself; the root logger writes run.log
+        library.propagate = True
+    logging.getLogger("lightning.pytorch.trainer.connectors.signal_connector").setLevel(
+        logging.ERROR
+    )
+    logging.captureWarnings(True)
+    logging.lastResort = None
 
 
 def _hydra(arguments: list[str]) -> int:

@@ -62,10 +62,10 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from elad_exp.data.check import check_file
+    from elad_exp.data.check import check_file, to_text
 
     report = check_file(arguments.file)
-    print(report.render())
+    print(to_text(report))
     return 0 if report.ok else 2
 
 

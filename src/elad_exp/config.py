@@ -141,7 +141,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
     register()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         try:
-            config = compose("config", list(overrides))
+            config: DictConfig = compose("config", list(overrides))
             OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain(error)) from error

@@ -45,6 +45,6 @@ class Interrupted(RunStopped):
     """SIGINT or SIGTERM arrived; state is written, the run can be resumed."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__("signal", f"stopped by signal {signum}; resume with resume=RUN_DIR")
+        super().__init__("signal", f"signal {signum} arrived; state is written")
         self.signum = signum
         self.exit_code = 128 + signum

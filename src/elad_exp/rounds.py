@@ -92,7 +92,7 @@ class PhaseClock:
     """Seconds by phase since the last snapshot."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    on_phase: Callable[[str], AbstractContextManager[None]] = nullcontext
+    on_phase: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -359,3 +359,4 @@ class Rounds:
         for key, value in parts.items():
             line[key] = line[key] | value if isinstance(line.get(key), dict) else value
         self.journal.put_round(line)
+

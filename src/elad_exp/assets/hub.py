@@ -65,7 +65,7 @@ def download_snapshot(repo: Repo, *, notify: Callable[[str], None] = logger.info
         size = sum(f.size or 0 for f in info.siblings or () if _wanted(f.rfilename, repo))
         where = hub_cache_dir() or constants.HF_HUB_CACHE
         notify(f"downloading {repo.name} at {info.sha}: {megabytes(size)} from the hub to {where}")
-        path = _snapshot(repo, revision=info.sha)
+        path = _snapshot(repo)
     except HfHubHTTPError as error:
         raise AssetError(f"the hub refuses {repo.name}: {_first_line(error)}") from error
     except (OSError, httpx.HTTPError, HFValidationError) as error:
@@ -75,11 +75,12 @@ def download_snapshot(repo: Repo, *, notify: Callable[[str], None] = logger.info
     return _record(repo, path)
 
 
-def _snapshot(repo: Repo, *, revision: str | None = None, local_files_only: bool = False) -> Path:
+def _snapshot(repo: Repo, *, local_files_only: bool = False) -> Path:
+    # By branch, not by commit: only then does the cache note which commit the branch means.
     path = snapshot_download(
         repo.name,
         repo_type=repo.kind,
-        revision=revision or repo.revision,
+        revision=repo.revision,
         cache_dir=hub_cache_dir(),
         allow_patterns=list(repo.files),
         ignore_patterns=list(repo.skip) or None,

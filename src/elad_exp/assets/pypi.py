@@ -113,9 +113,10 @@ def _intact(asset: Asset, folder: Path) -> bool:
 
 
 def _download(asset: Asset, folder: Path, notify: Notify) -> None:
-    """Downloads below `folder`'s own name plus `.partial`, then renames. Holds the lock."""
-    partial = folder.parent / f"{folder.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    """Downloads into a folder of this process, then renames. The caller holds the lock."""
+    for left in folder.parent.glob(f"{folder.name}.partial-*"):  # of processes that were killed
+        shutil.rmtree(left, ignore_errors=True)
+    partial = folder.parent / f"{folder.name}.partial-{os.getpid()}"
     members = partial / "members"
     members.mkdir(parents=True)
     try:

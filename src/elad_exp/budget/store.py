@@ -199,6 +199,16 @@ class Store:
         """Charge a sent call, whose outcome cannot be known, at its bound."""
         self._move(call_id, ("sent",), "unknown", closed_at=self._clock())
 
+    def abandon(self, call_id: str) -> None:
+        """Close a call of one's own that gets no answer: `release` it if it was never sent, else
+        `mark_unknown`. A closed call is left as it is.
+        """
+        state = self._row(call_id)["state"]
+        if state == "reserved":
+            self.release(call_id)
+        elif state == "sent":
+            self.mark_unknown(call_id)
+
     def recover(self, run_id: str) -> Recovered:
         """Close what dead processes left open: never sent is released, sent becomes unknown."""
         now = self._clock()
@@ -223,12 +233,6 @@ class Store:
         return Recovered(**moved, left_open=left_open)
 
     # -- reading -----------------------------------------------------------------------------
-
-    def refusal(
-        self, *, run_id: str, key: str, bound: Usage, limits: Limits, wall_s: float
-    ) -> str | None:
-        """Why `reserve` would refuse this call now, or None if it would not."""
-        return self._refusal(run_id, key, check_usage(bound), limits, wall_s)
 
     def settled(self, run_id: str, key: str) -> StoredCall | None:
         """The answer that this run has already settled for the request, whatever its status."""

@@ -30,11 +30,11 @@ class CheckOrder(L.Callback):
                 f"trainer.strategy={type(trainer.strategy).__name__} is not supported; "
                 "use a single device or ddp"
             )
-        if trainer.reload_dataloaders_every_n_epochs != 1:
+        every = getattr(trainer, "reload_dataloaders_every_n_epochs", None)
+        if every != 1:
             raise ConfigError(
-                "reload_dataloaders_every_n_epochs="
-                f"{trainer.reload_dataloaders_every_n_epochs} must be 1: every round has a "
-                "new train loader"
+                f"reload_dataloaders_every_n_epochs={every} must be 1: every round has a new "
+                "train loader"
             )
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         found = [type(c) for c in callbacks if isinstance(c, ORDER)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import lightning as L
 
@@ -28,4 +28,4 @@ def on_rank_zero(trainer: L.Trainer, action: Callable[[], T]) -> T:
     if kind == "err":
         assert isinstance(value, Exception)
         raise value
-    return value  # type: ignore[return-value]
+    return cast(T, value)

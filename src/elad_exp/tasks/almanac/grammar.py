@@ -38,8 +38,6 @@ INFERENCES = {
     "less": "{0} is less than {1}.",
     "more": "{0} is more than {1}.",
     "sum": "{0} and {1} make {2}.",
-    "earliest": "{0} is the earliest.",
-    "largest": "{0} is the largest.",
     "match": "{0} and {1} match.",
     "differ": "{0} and {1} differ.",
 }

@@ -10,7 +10,7 @@ from elad_exp.tasks.almanac.grammar import Claim, Plan, PlannedStep, infer, stat
 from elad_exp.tasks.almanac.world import YEARS, Picker, World
 from elad_exp.types import Choice
 
-LABELS = ("A", "B", "C")
+LABELS = ("A", "B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,11 @@ def related(left: Claim, right: Claim) -> PlannedStep:
     return relation(left.kind, number(left), number(right), premises=(left, right))
 
 
+def agreement(left: str, right: str, *, premises: Iterable[Claim]) -> PlannedStep:
+    """Whether two categories match or differ."""
+    return infer("match" if left == right else "differ", left, right, premises=premises)
+
+
 def comparisons(pairs: Iterable[tuple[Claim, Claim]]) -> tuple[PlannedStep, ...]:
     """The comparisons of those pairs whose numbers differ."""
     return tuple(related(a, b) for a, b in pairs if number(a) != number(b))
@@ -103,7 +108,7 @@ def threshold(
 ) -> Draft:
     """Whether a subject's number comes before, or exceeds, a threshold."""
     draw = pick.draw
-    want, limit = draw.coin(), draw.pick(world.limits(attribute))
+    want, limit = draw.coin(), draw.pick(world.limits[attribute])
     words = draw.pick(phrases.THRESHOLD[attribute])
 
     def fits(s: Subject) -> bool:

@@ -29,29 +29,29 @@ THRESHOLD: dict[str, tuple[str, ...]] = {
 }
 # {0} comes before or exceeds {1}.
 COMPARE: dict[str, tuple[str, ...]] = {
-    "city.founded": ("Is {0} older than {1}?", "Could founders of {1} have come from {0}?"),
+    "city.founded": ("Is {0} older than {1}?", "Could men of {0} have founded {1}?"),
     "city.population": (
         "Does {0} have more people than {1}?",
-        "Is the bread of {1} too little for {0}?",
+        "Would {0} starve on the bread of {1}?",
     ),
-    "river.length": ("Is {0} longer than {1}?", "Is food for {1} too little along {0}?"),
-    "ship.launched": ("Was {0} launched before {1}?", "Could builders of {1} have seen {0}?"),
+    "river.length": ("Is {0} longer than {1}?", "Does {0} take more days to travel than {1}?"),
+    "ship.launched": ("Was {0} launched before {1}?", "Had {0} sailed when {1} was built?"),
     "ship.crew": (
         "Does {0} carry more sailors than {1}?",
-        "Are the hammocks of {1} too few for {0}?",
+        "Would {0} run out of hammocks with those of {1}?",
     ),
-    "person.born": ("Was {0} born before {1}?", "Is the birthday of {0} further back than of {1}?"),
-    "person.died": ("Did {0} die before {1}?", "Could {1} have mourned {0}?"),
+    "person.born": ("Was {0} born before {1}?", "Is {0} older than {1}?"),
+    "person.died": ("Did {0} die before {1}?", "Was {0} already buried at the death of {1}?"),
 }
-# The option that comes first or has most.
+# The option that comes first or has more.
 WHICH: dict[str, tuple[str, ...]] = {
-    "city.founded": ("Which of these cities is the oldest?",),
-    "city.population": ("Which of these cities is the largest?",),
-    "river.length": ("Which of these rivers is the longest?",),
-    "ship.launched": ("Which of these ships is the oldest?",),
-    "ship.crew": ("Which of these ships carries the most sailors?",),
-    "person.born": ("Who of these was born first?",),
-    "person.died": ("Who of these died first?",),
+    "city.founded": ("Which city is older?",),
+    "city.population": ("Which city has more people?",),
+    "river.length": ("Which river is longer?",),
+    "ship.launched": ("Which ship was launched before the other?",),
+    "ship.crew": ("Which ship carries more sailors?",),
+    "person.born": ("Who was born before the other?",),
+    "person.died": ("Who died before the other?",),
 }
 # {0} and {1} together exceed {2}.
 SUM: dict[str, tuple[str, ...]] = {
@@ -93,8 +93,8 @@ SAME: dict[str, tuple[str, ...]] = {
     ),
 }
 CATEGORY: dict[str, tuple[str, ...]] = {
-    "city.country": ("In which country does {0} lie?", "Whose king rules {0}?"),
-    "person.guild": ("Which guild does {0} belong to?", "What is the trade of {0}?"),
+    "city.country": ("Which city lies in {0}?", "Which city does the king of {0} rule?"),
+    "person.guild": ("Who is one of the {0}?", "Who dines with the {0}?"),
 }
 # Descriptions of a city by the entity that leads to it.
 VIA = {

@@ -7,7 +7,7 @@ independent of them, and then entities are redrawn until they fit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations, product
+from itertools import product
 
 from elad_exp.tasks.almanac import phrases
 from elad_exp.tasks.almanac.grammar import Claim, Plan, infer, state
@@ -15,6 +15,7 @@ from elad_exp.tasks.almanac.parts import (
     LABELS,
     Draft,
     Subject,
+    agreement,
     comparison,
     comparisons,
     described,
@@ -27,8 +28,9 @@ from elad_exp.tasks.almanac.parts import (
     relation,
     threshold,
     yes_no,
+    yes_when,
 )
-from elad_exp.tasks.almanac.world import AMOUNTS, NUMERIC, YEARS, Picker, World
+from elad_exp.tasks.almanac.world import AMOUNTS, NUMERIC, Picker, World
 
 _CATEGORIES = ("city.country", "person.guild")
 
@@ -54,48 +56,46 @@ def hop(world: World, pick: Picker) -> Draft:
 
 
 def which(world: World, pick: Picker) -> Draft:
-    """The extreme of three options: 3 facts, 1 inference."""
+    """Which of two options is ahead: 2 facts, 1 inference."""
     draw = pick.draw
-    attribute = draw.pick(NUMERIC)
+    attribute, first = draw.pick(NUMERIC), draw.coin()
+    words = draw.pick(phrases.WHICH[attribute])
 
-    def facts_of(names: list[str]) -> list[Claim]:
-        return [world.claim(name, attribute) for name in names]
+    def fits(names: tuple[str, ...]) -> bool:
+        left, right = (world.value(name, attribute) for name in names)
+        return left != right and yes_when(attribute, left, right) == first
 
-    names = draw.until(
-        lambda: draw.shuffled(pick.entities(kind_of(attribute), 3)),
-        lambda names: len({number(claim) for claim in facts_of(names)}) == 3,
-        what=f"three different {attribute}",
-    )
-    facts = facts_of(names)
-    values = [number(claim) for claim in facts]
-    place = values.index(min(values) if attribute in YEARS else max(values))
-    word = "earliest" if attribute in YEARS else "largest"
-    last = infer(word, names[place], premises=facts)
-    steps = (*(state(claim) for claim in facts), last)
-    plan = Plan(steps, LABELS[place], comparisons(combinations(facts, 2)))
-    return Draft(draw.pick(phrases.WHICH[attribute]), plan, options(names))
+    kind = kind_of(attribute)
+    names = draw.until(lambda: pick.entities(kind, 2), fits, what=f"two different {attribute}")
+    facts = [world.claim(name, attribute) for name in names]
+    steps = (*(state(claim) for claim in facts), related(*facts))
+    return Draft(words, Plan(steps, LABELS[0 if first else 1]), options(names))
 
 
 def category(world: World, pick: Picker) -> Draft:
-    """A category among three options: 1 or 2 facts."""
+    """Which of two options is of a category: 2 facts, 1 inference about the first option."""
     draw = pick.draw
-    attribute = draw.pick(_CATEGORIES)
-    hops = attribute == "city.country" and draw.coin()
-    s = described(world, pick) if hops else plain(pick, attribute)
-    answer = world.facts[s.entity][attribute]
-    values = world.countries if attribute == "city.country" else world.guilds
-    others = draw.shuffled([value for value in values if value != answer])[:2]
-    texts = draw.shuffled([answer, *others])
-    steps = tuple(state(claim) for claim in (*s.hops, world.claim(s.entity, attribute)))
-    question = draw.pick(phrases.CATEGORY[attribute]).format(s.phrase)
-    return Draft(question, Plan(steps, LABELS[texts.index(answer)]), options(texts))
+    attribute, first = draw.pick(_CATEGORIES), draw.coin()
+    asked = draw.pick(world.countries if attribute == "city.country" else world.guilds)
+    words = draw.pick(phrases.CATEGORY[attribute]).format(asked)
+
+    def fits(names: tuple[str, ...]) -> bool:
+        left, right = (world.facts[name][attribute] == asked for name in names)
+        return left == first and right != first
+
+    kind = kind_of(attribute)
+    names = draw.until(lambda: pick.entities(kind, 2), fits, what=f"one of two in {asked}")
+    facts = [world.claim(name, attribute) for name in names]
+    last, other = (agreement(claim.args[1], asked, premises=[claim]) for claim in facts)
+    steps = (*(state(claim) for claim in facts), last)
+    return Draft(words, Plan(steps, LABELS[0 if first else 1], (other,)), options(names))
 
 
 def total(world: World, pick: Picker) -> Draft:
     """The sum of two amounts against a threshold: 2 facts, 2 inferences."""
     draw = pick.draw
     attribute, want = draw.pick(AMOUNTS), draw.coin()
-    limit = draw.pick(world.totals(attribute))
+    limit = draw.pick(world.totals[attribute])
     words = draw.pick(phrases.SUM[attribute])
 
     def added(pair: tuple[str, ...]) -> int:
@@ -190,7 +190,7 @@ def same(world: World, pick: Picker) -> Draft:
     a, b = draw.until(lambda: (subject(), subject()), fits, what=f"two such {attribute}")
     ends = [world.claim(s.entity, attribute) for s in (a, b)]
     left, right = (end.args[1] for end in ends)
-    last = infer("match" if left == right else "differ", left, right, premises=ends)
+    last = agreement(left, right, premises=ends)
     facts = [*a.hops, ends[0], *b.hops, ends[1]]
     return yes_no(words.format(a.phrase, b.phrase), facts, [last], answer=want)
 
@@ -205,4 +205,17 @@ FAMILIES: dict[str, Callable[[World, Picker], Draft]] = {
     "hop": hop,
     "same": same,
     "category": category,
+}
+
+# Fewer of the kinds that are slow to learn or have few different questions.
+MIX: dict[str, float] = {
+    "fact": 1.0,
+    "compare": 1.0,
+    "sum": 1.0,
+    "event": 1.0,
+    "hop": 1.0,
+    "same": 1.0,
+    "overlap": 0.5,
+    "which": 0.5,
+    "category": 0.5,
 }

@@ -15,9 +15,10 @@ from elad_exp.rng import derive_seed
 from elad_exp.tasks.almanac import grammar, phrases
 from elad_exp.tasks.almanac.draw import Draw, running
 from elad_exp.tasks.almanac.grammar import Plan
+from elad_exp.tasks.almanac.invent import invent_world
 from elad_exp.tasks.almanac.parts import LABELS
-from elad_exp.tasks.almanac.questions import FAMILIES
-from elad_exp.tasks.almanac.world import Picker, World, build_world
+from elad_exp.tasks.almanac.questions import FAMILIES, MIX
+from elad_exp.tasks.almanac.world import Picker, World
 from elad_exp.tasks.reasoning import YES_NO, ReasoningTask
 from elad_exp.types import Gold, GoldBook, Sample, sample_id
 
@@ -64,10 +65,10 @@ class AlmanacTask(ReasoningTask):
         entities: int = 120,
         families: Mapping[str, float] | None = None,
         tail: float = 1.0,
-        years: Sequence[int] = (10, 98, 4),
+        years: Sequence[int] = (10, 98, 8),
         amounts: Sequence[int] = (10, 90, 10),
-        lifespan: Sequence[int] = (12, 36),
-        categories: int = 6,
+        lifespan: Sequence[int] = (16, 40),
+        categories: int = 4,
         n_pool: int = 4000,
         n_dev: int = 300,
         n_test: int = 1000,
@@ -76,7 +77,7 @@ class AlmanacTask(ReasoningTask):
         name: str = "almanac",
     ) -> None:
         super().__init__(name=name, answers="yes_no")
-        self.families = dict(families) if families is not None else dict.fromkeys(FAMILIES, 1.0)
+        self.families = dict(MIX if families is None else families)
         self.sizes = {"pool": n_pool, "dev": n_dev, "test": n_test}
         if condition not in CONDITIONS:
             raise ConfigError(f"almanac: condition={condition!r}; use one of {list(CONDITIONS)}")
@@ -91,7 +92,7 @@ class AlmanacTask(ReasoningTask):
         self.condition = condition
         self.tail = tail
         self.split_seed = split_seed
-        self.world: World = build_world(
+        self.world: World = invent_world(
             entities=entities,
             years=years,
             amounts=amounts,
@@ -154,15 +155,19 @@ class AlmanacTask(ReasoningTask):
             *grammar.INFERENCES.values(),
             *phrases.wordings(),
         ]
-        numbers = {*world.years, *world.amounts, *world.sums()}
+        numbers = {
+            *world.years,
+            *world.amounts,
+            *(a + b for a in world.amounts for b in world.amounts),
+        }
         return (
             *(" ".join(form.format("", "", "").split()) for form in forms),
             *world.facts,
             *world.countries,
             *world.guilds,
             *(str(n) for n in sorted(numbers)),
-            "Question: Answer: (A) (B) (C)",
-            *(f"Answer: {label}" for label in (*YES_NO, "A", "B", "C")),
+            *(f"Question: ({label}) Answer: {label}" for label in LABELS),
+            *(f"Answer: {answer}" for answer in YES_NO),
         )
 
     def _entry(self, name: str) -> str:
@@ -190,7 +195,8 @@ class AlmanacTask(ReasoningTask):
             draft = FAMILIES[family](self.world, pick)
             # Dropping duplicates must not tilt a family's answers, so they take turns.
             taken, answer = counts[family], draft.plan.answer
-            if taken[answer] > min(taken[a] for a in (LABELS if draft.choices else YES_NO)):
+            answers = [choice.label for choice in draft.choices] or YES_NO
+            if taken[answer] > min(taken[other] for other in answers):
                 continue
             key = sample_id(draft.question, draft.choices)
             if key in found or self._split_of(key) != split:

@@ -1,0 +1,210 @@
+"""Tables and figures of the almanac study from finished jobs, or from the committed curves.
+
+`curves.csv` holds a line for each round of each job (numbers only); `tables.md` and the figures
+are made from it alone, so anybody can check them without running a job.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from elad_exp import metrics
+
+FIELDS = (
+    "condition", "selector", "seed", "round", "annotations", "tokens", "train_tokens",
+    "dev_acc", "test_acc", "mean_steps", "score_s", "acceptance", "commit",
+)  # fmt: skip
+COSTS = {"annotations": "annotations", "tokens": "teacher tokens", "train_tokens": "train tokens"}
+
+
+def collect(root: Path) -> list[dict[str, object]]:
+    """Rows of `curves.csv` from the completed runs below `root` (CONDITION/SELECTOR-SEED)."""
+    rows = []
+    for result_path in sorted(root.glob("*/*/result.json")):
+        result = json.loads(result_path.read_text())
+        if result["status"] != "completed":
+            continue
+        selector, _, seed = result_path.parent.name.rpartition("-")
+        lines = (result_path.parent / "rounds.jsonl").read_text().splitlines()
+        for line in map(json.loads, lines):
+            select, bought = line["select"] or {}, line["bought"] or {}
+            audit = bought.get("acceptance_audit")
+            rows.append(
+                {
+                    "condition": result_path.parent.parent.name,
+                    "selector": selector,
+                    "seed": int(seed),
+                    "round": line["round"],
+                    "annotations": line["n_labelled"],
+                    "tokens": line["spent"]["tokens"],
+                    "train_tokens": line["train_tokens"],
+                    "dev_acc": line["dev"]["acc"]["value"],
+                    "test_acc": line["test"]["acc"]["value"],
+                    "mean_steps": select.get("mean_steps"),
+                    "score_s": line["seconds"].get("score"),
+                    "acceptance": audit["value"] if audit else None,
+                    "commit": (result["git"]["commit"] or "")[:12],
+                }
+            )
+    return rows
+
+
+def write_csv(rows: list[dict[str, object]], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def curves(
+    rows: list[dict[str, str]], cost: str, value: str
+) -> dict[str, dict[str, dict[int, tuple[list[float], list[float]]]]]:
+    """Condition -> selector -> seed -> (costs, values)."""
+    found: dict = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        key = found[row["condition"]][row["selector"]]
+        x, y = key.setdefault(int(row["seed"]), ([], []))
+        x.append(float(row[cost]))
+        y.append(float(row[value]))
+    return found
+
+
+def table(rows: list[dict[str, str]], condition: str, value: str) -> list[str]:
+    """One condition as Markdown: areas, paired differences, annotations and tokens needed."""
+    by_cost = {cost: curves(rows, cost, value)[condition] for cost in COSTS}
+    found = by_cost["annotations"]
+    if "random" not in found:
+        return ["No finished job with `random` yet.", ""]
+    out = [
+        "| selector | seeds | final accuracy | area (annotations) | minus random [95 %], Holm p |"
+        " minus rare_words [95 %] | area minus random (teacher tokens) |"
+        " annotations needed [95 %] | tokens needed [95 %] | mean steps | score s |",
+        "|" + " --- |" * 11,
+    ]
+    selectors = sorted(found, key=lambda s: (s != "random", s))
+    against = {s: _difference(found, s, "random") for s in selectors if s != "random"}
+    adjusted = dict(zip(against, metrics.holm([d.p for d in against.values()]), strict=True))
+    for selector in selectors:
+        runs = found[selector]
+        final = metrics.mean_over_seeds([y[-1] for _, y in runs.values()])
+        area = metrics.mean_over_seeds([metrics.area_under_curve(*c) for c in runs.values()])
+        steps, seconds = _means(rows, condition, selector)
+        cells = [selector, str(len(runs)), _metric(final), _metric(area)]
+        if selector == "random":
+            cells += ["-"] * 3
+        else:
+            cells.append(_shown(against[selector]) + f", p = {adjusted[selector]:.3f}")
+            rare = selector != "rare_words" and "rare_words" in found
+            cells.append(_shown(_difference(found, selector, "rare_words")) if rare else "-")
+            cells.append(_shown(_difference(by_cost["tokens"], selector, "random", common=True)))
+        for cost in ("annotations", "tokens"):
+            group = by_cost[cost]
+            needed = metrics.annotations_needed(group[selector], group["random"])
+            cells.append(_needed(needed))
+        out.append("| " + " | ".join([*cells, steps, seconds]) + " |")
+    return [*out, ""]
+
+
+def _difference(found: dict, a: str, b: str, *, common: bool = False) -> metrics.Difference:
+    """Paired by seed; `common` cuts both curves at the largest cost that all reach."""
+    seeds = sorted(set(found[a]) & set(found[b]))
+    until = min(x[-1] for s in seeds for x, _ in (found[a][s], found[b][s])) if common else None
+    areas = [
+        [metrics.area_under_curve(*found[name][seed], until=until) for seed in seeds]
+        for name in (a, b)
+    ]
+    return metrics.paired_difference(*areas)
+
+
+def _means(rows: list[dict[str, str]], condition: str, selector: str) -> tuple[str, str]:
+    mine = [r for r in rows if r["condition"] == condition and r["selector"] == selector]
+
+    def mean(field: str) -> str:
+        values = [float(r[field]) for r in mine if r[field]]
+        return f"{sum(values) / len(values):.2f}" if values else "-"
+
+    return mean("mean_steps"), mean("score_s")
+
+
+def _metric(m: metrics.Metric) -> str:
+    return f"{m.value:.3f}" + (f" [{m.ci95[0]:.3f}, {m.ci95[1]:.3f}]" if m.ci95 else "")
+
+
+def _shown(d: metrics.Difference) -> str:
+    interval = f" [{d.ci95[0]:+.3f}, {d.ci95[1]:+.3f}]" if d.ci95 else ""
+    return f"{d.value:+.3f}{interval}"
+
+
+def _needed(n: metrics.Needed) -> str:
+    def share(x: float) -> str:
+        return f"> {100 * n.observed:.0f} %" if x == float("inf") else f"{100 * x:.0f} %"
+
+    interval = f" [{share(n.ci95[0])}, {share(n.ci95[1])}]" if n.ci95 else ""
+    return share(n.value) + interval
+
+
+def figure(rows: list[dict[str, str]], value: str, path: Path) -> None:
+    """Mean curve of each selector against annotations and teacher tokens, a row a condition."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    conditions = sorted({row["condition"] for row in rows})
+    names = {"a": "(a) long-tailed", "b": "(b) uniform", "c": "(c) shifted"}
+    colours = ["#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+    fig, axes = plt.subplots(
+        len(conditions), 2, figsize=(9, 3.1 * len(conditions)), squeeze=False, sharey="row"
+    )
+    for row_axes, condition in zip(axes, conditions, strict=True):
+        for axis, cost in zip(row_axes, ("annotations", "tokens"), strict=True):
+            found = curves(rows, cost, value)[condition]
+            for colour, selector in zip(colours, sorted(found, key=_order), strict=False):
+                grid, values = metrics.mean_curve(list(found[selector].values()))
+                mean = values.mean(axis=0)
+                axis.plot(grid, mean, color=colour, label=selector, lw=1.6)
+                if len(values) > 1:
+                    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+                    axis.fill_between(grid, mean - error, mean + error, color=colour, alpha=0.12)
+            axis.set_xlabel(COSTS[cost])
+            axis.grid(alpha=0.25)
+        seeds = len(next(iter(curves(rows, "annotations", value)[condition].values())))
+        row_axes[0].set_ylabel(f"{names[condition]}\n{value.replace('_', ' ')}, {seeds} seeds")
+    axes[0][0].legend(fontsize=8, loc="lower right")
+    fig.tight_layout()
+    fig.savefig(path, dpi=130)
+    plt.close(fig)
+
+
+def _order(selector: str) -> tuple[bool, bool, str]:
+    return (selector != "random", selector != "elad", selector)
+
+
+def summarise(root: Path, out: Path) -> None:
+    """Write `curves.csv`, `tables.md` and a figure for one part of the study."""
+    part = root.name
+    csv_path = out / f"{part}_curves.csv"
+    collected = collect(root)
+    if collected:
+        write_csv(collected, csv_path)
+    rows = read_csv(csv_path)
+    value = "dev_acc" if part == "tuning" else "test_acc"
+    text = [f"Measured on {value.split('_')[0]}; commits: {_commits(rows)}.", ""]
+    for condition in sorted({row["condition"] for row in rows}):
+        text += [f"### Condition ({condition})", "", *table(rows, condition, value)]
+    (out / f"{part}_tables.md").write_text("\n".join(text))
+    figure(rows, value, out / f"{part}.png")
+    print("\n".join(text))
+
+
+def _commits(rows: list[dict[str, str]]) -> str:
+    return ", ".join(sorted({row["commit"] for row in rows if row["commit"]}))

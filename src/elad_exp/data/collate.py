@@ -1,0 +1,129 @@
+"""Text to token ids, the same way for training and for inference, and ids to batches.
+
+Prompt and target are tokenised apart and joined as ids, because that is what a student sees when
+it generates: the prompt's ids first, then ids of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elad_exp.errors import ConfigError
+
+IGNORE = -100
+"""Label of a token that is read but not learnt (the convention of torch's cross-entropy)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One training example: token ids, and the same ids as labels with `IGNORE` where masked."""
+
+    ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def render(tokenizer: Any, prompt: str, *, chat_template: bool) -> str:
+    """What a student reads for a task's prompt, with all special tokens written out.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer.
+        prompt: The task's prompt.
+        chat_template: Put the prompt as the user's message into the tokenizer's chat template.
+            Otherwise only the start token is added, if the tokenizer is one that adds it.
+
+    Raises:
+        ConfigError: `chat_template` is asked of a tokenizer that has none.
+    """
+    if chat_template:
+        if not tokenizer.chat_template:
+            raise ConfigError(
+                f"chat_template=true, but the tokenizer of {tokenizer.name_or_path!r} has none; "
+                "set student.chat_template=false"
+            )
+        text: str = tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
+        )
+        return text
+    starts = tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]
+    return f"{tokenizer.bos_token}{prompt}" if starts else prompt
+
+
+def prompt_ids(tokenizer: Any, rendered: Sequence[str]) -> list[list[int]]:
+    """Ids of rendered prompts; special tokens count only where `render` has written them."""
+    if not rendered:
+        return []
+    ids: list[list[int]] = tokenizer(list(rendered), add_special_tokens=False).input_ids
+    return ids
+
+
+def target_ids(tokenizer: Any, targets: Sequence[str]) -> list[list[int]]:
+    """Ids of targets, each with the end token appended.
+
+    A special token's name inside a target is plain text: an annotation cannot end a sequence.
+    """
+    if not targets:
+        return []
+    found = tokenizer(list(targets), add_special_tokens=False, split_special_tokens=True)
+    return [[*ids, tokenizer.eos_token_id] for ids in found.input_ids]
+
+
+def encode(
+    tokenizer: Any, prompt: str, target: str, *, max_length: int, kept_steps: int = 0
+) -> Encoded | None:
+    """A training example, or None if it does not fit `max_length` tokens: never cut.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer with an end token.
+        prompt: The rendered prompt (see `render`); read, not learnt.
+        target: One step per line, then the answer; learnt, with the end token.
+        max_length: Context of the student in tokens.
+        kept_steps: Steps (lines) at the start of the target that are read but not learnt, as
+            under `train_on=revision`.
+
+    Raises:
+        ValueError: `kept_steps` leaves nothing to learn.
+    """
+    lines = target.splitlines(keepends=True)
+    if not 0 <= kept_steps < len(lines):
+        raise ValueError(
+            f"kept_steps={kept_steps} of a target with {len(lines)} lines; must be at least 0 "
+            "and leave a line to learn"
+        )
+    start = prompt_ids(tokenizer, [prompt])[0]
+    found = tokenizer(
+        target, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
+    )
+    kept_characters = sum(map(len, lines[:kept_steps]))
+    # A token that reaches over the boundary is learnt: it holds part of the revision.
+    kept = sum(end <= kept_characters for _, end in found.offset_mapping) if kept_steps else 0
+    answer = [*found.input_ids, tokenizer.eos_token_id]
+    if len(start) + len(answer) > max_length:
+        return None
+    masked = len(start) + kept
+    ids = (*start, *answer)
+    return Encoded(ids, (IGNORE,) * masked + ids[masked:])
+
+
+def collate(batch: Sequence[Encoded], pad_id: int) -> dict[str, Tensor]:
+    """`input_ids`, `attention_mask`, `labels`: (examples, longest), padded on the right.
+
+    Padding is masked by length, not by id: a pad token may be the end token, which is learnt.
+    """
+    width = max(len(row) for row in batch)
+
+    def padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
+        return torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows])
+
+    return {
+        "input_ids": padded([row.ids for row in batch], pad_id),
+        "attention_mask": padded([(1,) * len(row) for row in batch], 0),
+        "labels": padded([row.labels for row in batch], IGNORE),
+    }

@@ -1,0 +1,99 @@
+"""Annotations as a reader wants them: the student's steps beside what the teacher made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elad_exp.reporting.text import clipped
+from elad_exp.rundir import Line
+
+BEYOND = "the steps stand, but a step is missing or the answer does not follow"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One step: the student's text, what the teacher says of it, and the text trained on.
+
+    `mark` is `right`, `error` (the first), `after` (follows the first error, not judged) or empty
+    (nothing was judged). `changed` says whether the teacher's text differs.
+    """
+
+    index: int
+    attempt: str | None
+    entropy: float | None
+    mark: str
+    reason: str
+    revised: str | None
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One annotation, ready to be shown. `outcome` says in words what the teacher decided."""
+
+    line: Line
+    steps: tuple[StepRow, ...]
+    outcome: str
+    reason: str
+    attempt_answer: str | None
+    has_attempt: bool
+
+
+def choose(annotations: Sequence[Line], limit: int) -> list[Line]:
+    """At most `limit` lines, spread evenly; those with an attempt if there are any."""
+    tried = [line for line in annotations if line["attempt"]] or list(annotations)
+    if len(tried) <= limit:
+        return tried
+    return [tried[i * len(tried) // limit] for i in range(limit)]
+
+
+def revision(line: Line) -> Revision:
+    """Align the attempt's steps with the teacher's, step by step."""
+    attempt = line["attempt"]
+    own: list[dict[str, Any]] = attempt["steps"] if attempt else []
+    verdicts = {v["index"]: v for v in line["verdicts"]}
+    revised: list[str] = line["steps"]
+    rows = []
+    for i in range(1, max(len(own), len(revised)) + 1):
+        step = own[i - 1] if i <= len(own) else None
+        text = revised[i - 1] if i <= len(revised) else None
+        rows.append(
+            StepRow(
+                index=i,
+                attempt=clipped(step["text"]) if step else None,
+                entropy=step["entropy"] if step else None,
+                mark=_mark(i, line, verdicts) if step else "",
+                reason=clipped(verdicts.get(i, {}).get("reason") or "") if step else "",
+                revised=None if text is None else clipped(text),
+                changed=bool(attempt) and text != (step["text"] if step else None),
+            )
+        )
+    last = verdicts.get(len(own) + 1, {})
+    return Revision(
+        line=line,
+        steps=tuple(rows),
+        outcome=_outcome(line, len(own)),
+        reason=clipped(last.get("reason") or ""),
+        attempt_answer=attempt["answer"] if attempt else None,
+        has_attempt=bool(attempt),
+    )
+
+
+def _mark(i: int, line: Line, verdicts: dict[int, dict[str, Any]]) -> str:
+    first = line["first_error"]
+    if first is not None and i >= first:
+        return "error" if i == first else "after"
+    return "right" if i in verdicts and verdicts[i]["ok"] else ""
+
+
+def _outcome(line: Line, n: int) -> str:
+    first = line["first_error"]
+    if line["status"] != "ok":
+        return f"{line['status']}, not trained on"
+    if first is not None:
+        return BEYOND if first > n else f"first error in step {first}"
+    if line["verdicts"]:
+        return "accepted unchanged"
+    return "replaced without a check" if line["attempt"] else "explained from scratch"

@@ -1,0 +1,126 @@
+"""Pretrained students: a folder in Hugging Face format, or a quantised GGUF file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
+from elad_exp.errors import AssetError
+
+log = logging.getLogger(__name__)
+
+
+def dequantised_name(gguf_file: str) -> str:
+    """The name of a model restored from a GGUF file: `X.Q4_1.gguf` is `X-q4_1-dequantised`.
+
+    Its weights are not those that were quantised, so results must not carry the plain name.
+    """
+    stem, _, quantisation = Path(gguf_file).stem.rpartition(".")
+    return f"{stem}-{quantisation.lower()}-dequantised"
+
+
+def load_pretrained(
+    name_or_path: str | Path,
+    *,
+    gguf_file: str | None = None,
+    attention_dropout: float = 0.0,
+    revision: str | None = None,
+) -> tuple[Any, Any]:
+    """A decoder-only model in float32 and its tokenizer.
+
+    Args:
+        name_or_path: A folder, or a name on the Hugging Face hub.
+        gguf_file: Name of a GGUF file in the folder; its weights are dequantised. That takes
+            some seconds: `convert_gguf` does it once.
+        attention_dropout: SmolLM2 and its like have no other dropout, and 0 by default.
+        revision: Branch, tag or commit on the hub.
+
+    Raises:
+        AssetError: There is no such model.
+    """
+    if gguf_file is not None:
+        return _load_gguf(Path(name_or_path) / gguf_file, attention_dropout)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            name_or_path, revision=revision, trust_remote_code=False
+        )
+        model = AutoModelForCausalLM.from_pretrained(
+            name_or_path,
+            revision=revision,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            attn_implementation="sdpa",
+            attention_dropout=attention_dropout,
+        )
+    except OSError as error:
+        raise AssetError(
+            f"no model in Hugging Face format at {str(name_or_path)!r}: {error}"
+        ) from error
+    return model.eval(), _with_pad(tokenizer)
+
+
+def _with_pad(tokenizer: Any) -> Any:
+    # Masking goes by length, so the end token can serve as padding.
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _load_gguf(path: Path, attention_dropout: float) -> tuple[Any, Any]:
+    if not path.is_file():
+        raise AssetError(f"no GGUF file at {str(path)!r}")
+    folder, name = str(path.parent), path.name
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    config = AutoConfig.from_pretrained(folder, gguf_file=name)
+    config.attention_dropout = attention_dropout
+    # The library marks a model that it loads from GGUF as one that cannot be saved; this one is
+    # an ordinary model that receives the same weights.
+    model = AutoModelForCausalLM.from_config(
+        config, dtype=torch.float32, attn_implementation="sdpa"
+    )
+    state = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=model)["tensors"]
+    missing = model.load_state_dict(state, strict=False)
+    tied = set(model.all_tied_weights_keys)
+    if missing.unexpected_keys or set(missing.missing_keys) - tied:
+        raise AssetError(
+            f"{name}: weights do not fit a {config.model_type} model: missing "
+            f"{missing.missing_keys}, unexpected {missing.unexpected_keys}"
+        )
+    model.tie_weights()
+    return model.eval(), _with_pad(tokenizer)
+
+
+def convert_gguf(gguf_path: Path, out_dir: Path) -> Path:
+    """Write `gguf_path` as a folder in Hugging Face format, once; returns `out_dir`.
+
+    Written under a temporary name and renamed, so that a folder that exists is complete.
+
+    Raises:
+        AssetError: The file is missing or its weights do not fit.
+    """
+    if out_dir.is_dir():
+        return out_dir
+    model, tokenizer = load_pretrained(gguf_path.parent, gguf_file=gguf_path.name)
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}-", dir=out_dir.parent))
+    try:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        try:
+            os.replace(partial, out_dir)
+        except OSError:
+            if not out_dir.is_dir():  # another process was faster: the same content
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    log.info("wrote %s from %s", out_dir, gguf_path.name)
+    return out_dir
