@@ -15,7 +15,7 @@ import pytest
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import CheckableTask, Splits
 from elad_exp.tasks.almanac import AlmanacTask
-from elad_exp.tasks.almanac.questions import FAMILIES
+from elad_exp.tasks.almanac.sampling import FAMILIES
 from elad_exp.types import Explanation, Sample
 
 CONDITIONS = ("long_tailed", "uniform", "shifted")
@@ -198,7 +198,7 @@ def test_knobs_that_cannot_be_used_are_named(knobs: dict[str, object], named: st
 
 
 def test_too_small_a_world_for_the_splits_is_refused() -> None:
-    with pytest.raises(ConfigError, match="different pool questions"):
+    with pytest.raises(ConfigError, match="no new one of family 'overlap'"):
         AlmanacTask(entities=16, families={"overlap": 1}, **SIZES).load()
 
 

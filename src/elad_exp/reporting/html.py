@@ -19,6 +19,7 @@ from elad_exp.rundir import Line, write_atomic
 from elad_exp.types import Metric
 
 UNITS = ("annotations", "calls", "tokens", "usd", "wall_s")
+PARTS = ("dataset", "student", "selector", "teacher")
 PHASES = ("score", "annotate", "train", "evaluate")
 AUROC_KINDS = {
     "auroc": "the attempt is wrong (by gold, all candidates)",
@@ -42,7 +43,7 @@ def write_report(run_dir: str | Path, *, limit: int = 100) -> Path:
     return path
 
 
-def _render(view: Mapping[str, Any]) -> str:
+def _render(view: dict[str, Any]) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -57,7 +58,7 @@ def _render(view: Mapping[str, Any]) -> str:
     # The style sheet and the curve are the only markup that is not escaped: both are ours, and the
     # curve holds numbers alone.
     trusted = {"css": Markup(css), "curve": Markup(view["curve"])}
-    return template.render(**view | trusted, style_hash=digest)
+    return template.render(view | trusted | {"style_hash": digest})
 
 
 def _asset(name: str) -> str:
@@ -68,7 +69,9 @@ def _shown(value: Any) -> Any:
     """How an expression of the template appears, before it is escaped."""
     if value is None or value == "":
         return _MISSING
-    return visible(value) if type(value) is str else value
+    if hasattr(value, "__html__"):  # escaped already, by a macro or a filter
+        return type(value)(visible(str(value)))
+    return visible(value) if isinstance(value, str) else value
 
 
 def number(value: Any, digits: int = 0) -> str:
@@ -85,12 +88,12 @@ def metric(value: Mapping[str, Any] | None) -> str:
     return number(value["value"], 3) if value else _MISSING
 
 
-def band(value: Mapping[str, Any] | None) -> str:
+def band(value: Mapping[str, Any] | None, *, size: bool = True) -> str:
     """`[0.690, 0.735], n = 1,000`, or nothing."""
     if not value:
         return ""
     ends = ", ".join(number(end, 3) for end in value["ci95"])
-    return f"[{ends}], n = {number(value['n'])}"
+    return f"[{ends}], n = {number(value['n'])}" if size else f"[{ends}]"
 
 
 def _view(run: RunFiles, limit: int) -> dict[str, Any]:
@@ -100,12 +103,10 @@ def _view(run: RunFiles, limit: int) -> dict[str, Any]:
     return {
         "result": result,
         "name": clipped(str(result["experiment"]), 200),
-        "parts": {
-            key: (result[key] or {}).get("name") or "unknown"
-            for key in ("dataset", "student", "selector", "teacher")
-        },
+        "parts": {key: result[key]["name"] for key in PARTS if result[key]},
         "rounds": run.rounds,
         "phases": PHASES,
+        "seconds": {p: sum(x["seconds"].get(p, 0.0) for x in run.rounds) for p in PHASES},
         "curve": curve_svg(run.rounds, majority=majority["value"] if majority else None),
         "gains": _gains(result["metrics"]),
         "costs": _costs(result),
@@ -169,7 +170,7 @@ def _auroc_tables(rounds: Sequence[Line]) -> list[dict[str, Any]]:
 def aurocs(select: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Component -> metric or None, written nested (`kind: {...}`) or flat (`kind/component`)."""
     flat = {k.removeprefix(f"{kind}/"): v for k, v in select.items() if k.startswith(f"{kind}/")}
-    return flat | dict(select.get(kind) or {})
+    return {clipped(k, 60): v for k, v in (flat | dict(select.get(kind) or {})).items()}
 
 
 def _acceptance(rounds: Sequence[Line]) -> dict[str, Any]:

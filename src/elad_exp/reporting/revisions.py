@@ -16,8 +16,8 @@ BEYOND = "the steps stand, but a step is missing or the answer does not follow"
 class StepRow:
     """One step: the student's text, what the teacher says of it, and the text trained on.
 
-    `mark` is `right`, `error` (the first), `after` (follows the first error, not judged) or empty
-    (nothing was judged). `changed` says whether the teacher's text differs.
+    `mark` is `right`, `error` (the first), `after` (follows the first error, not judged) or
+    `unjudged` (there was no verdict). `changed` says whether the teacher's text differs.
     """
 
     index: int
@@ -31,11 +31,16 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One annotation, ready to be shown. `outcome` says in words what the teacher decided."""
+    """One annotation, ready to be shown.
+
+    `outcome` says in words what the teacher decided, `tone` whether that is `good`, `bad` or
+    `soft` for the student; `reason` is the teacher's remark on the explanation as a whole.
+    """
 
     line: Line
     steps: tuple[StepRow, ...]
     outcome: str
+    tone: str
     reason: str
     attempt_answer: str | None
     has_attempt: bool
@@ -64,17 +69,19 @@ def revision(line: Line) -> Revision:
                 index=i,
                 attempt=clipped(step["text"]) if step else None,
                 entropy=step["entropy"] if step else None,
-                mark=_mark(i, line, verdicts) if step else "",
+                mark=_mark(i, line, verdicts) if step else "unjudged",
                 reason=clipped(verdicts.get(i, {}).get("reason") or "") if step else "",
                 revised=None if text is None else clipped(text),
                 changed=bool(attempt) and text != (step["text"] if step else None),
             )
         )
     last = verdicts.get(len(own) + 1, {})
+    wrong = line["first_error"] is not None or line["status"] != "ok"
     return Revision(
         line=line,
         steps=tuple(rows),
         outcome=_outcome(line, len(own)),
+        tone="bad" if wrong else "good" if line["verdicts"] else "soft",
         reason=clipped(last.get("reason") or ""),
         attempt_answer=attempt["answer"] if attempt else None,
         has_attempt=bool(attempt),
@@ -85,7 +92,7 @@ def _mark(i: int, line: Line, verdicts: dict[int, dict[str, Any]]) -> str:
     first = line["first_error"]
     if first is not None and i >= first:
         return "error" if i == first else "after"
-    return "right" if i in verdicts and verdicts[i]["ok"] else ""
+    return "right" if i in verdicts and verdicts[i]["ok"] else "unjudged"
 
 
 def _outcome(line: Line, n: int) -> str:

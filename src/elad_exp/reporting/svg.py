@@ -8,8 +8,8 @@ from html import escape
 
 from elad_exp.rundir import Line
 
-_WIDTH, _HEIGHT = 720.0, 340.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 16.0, 14.0, 46.0
+_WIDTH, _HEIGHT = 720.0, 350.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 18.0, 14.0, 58.0
 
 
 def nice_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
@@ -58,7 +58,7 @@ def curve_svg(rounds: Sequence[Line], *, majority: float | None = None) -> str:
         )
     for tick in nice_ticks(0.0, x_high, most=8):
         parts.append(
-            f'<text class="tick" x="{x(tick)}" y="{_HEIGHT - _BOTTOM + 18}" '
+            f'<text class="tick" x="{x(tick)}" y="{_HEIGHT - _BOTTOM + 22}" '
             f'text-anchor="middle">{tick:g}</text>'
         )
     if majority is not None:

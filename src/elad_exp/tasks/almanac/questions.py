@@ -1,4 +1,4 @@
-"""Families of questions: each draws a question and the plan that answers it.
+"""Families of yes/no questions: each draws a question and the plan that answers it.
 
 No wording, threshold or option place tells the answer: they are drawn first, the answer by a coin
 independent of them, and then entities are redrawn until they fit.
@@ -6,13 +6,11 @@ independent of them, and then entities are redrawn until they fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 
 from elad_exp.tasks.almanac import phrases
-from elad_exp.tasks.almanac.grammar import Claim, Plan, infer, state
+from elad_exp.tasks.almanac.grammar import Claim, infer
 from elad_exp.tasks.almanac.parts import (
-    LABELS,
     Draft,
     Subject,
     agreement,
@@ -22,17 +20,13 @@ from elad_exp.tasks.almanac.parts import (
     kind_of,
     named,
     number,
-    options,
     plain,
     related,
     relation,
     threshold,
     yes_no,
-    yes_when,
 )
-from elad_exp.tasks.almanac.world import AMOUNTS, NUMERIC, Picker, World
-
-_CATEGORIES = ("city.country", "person.guild")
+from elad_exp.tasks.almanac.world import AMOUNTS, CATEGORIES, NUMERIC, Picker, World
 
 
 def fact(world: World, pick: Picker) -> Draft:
@@ -53,42 +47,6 @@ def hop(world: World, pick: Picker) -> Draft:
     if pick.draw.coin():
         return threshold(world, pick, attribute, subject=lambda: described(world, pick))
     return comparison(world, pick, attribute, first=lambda: described(world, pick))
-
-
-def which(world: World, pick: Picker) -> Draft:
-    """Which of two options is ahead: 2 facts, 1 inference."""
-    draw = pick.draw
-    attribute, first = draw.pick(NUMERIC), draw.coin()
-    words = draw.pick(phrases.WHICH[attribute])
-
-    def fits(names: tuple[str, ...]) -> bool:
-        left, right = (world.value(name, attribute) for name in names)
-        return left != right and yes_when(attribute, left, right) == first
-
-    kind = kind_of(attribute)
-    names = draw.until(lambda: pick.entities(kind, 2), fits, what=f"two different {attribute}")
-    facts = [world.claim(name, attribute) for name in names]
-    steps = (*(state(claim) for claim in facts), related(*facts))
-    return Draft(words, Plan(steps, LABELS[0 if first else 1]), options(names))
-
-
-def category(world: World, pick: Picker) -> Draft:
-    """Which of two options is of a category: 2 facts, 1 inference about the first option."""
-    draw = pick.draw
-    attribute, first = draw.pick(_CATEGORIES), draw.coin()
-    asked = draw.pick(world.countries if attribute == "city.country" else world.guilds)
-    words = draw.pick(phrases.CATEGORY[attribute]).format(asked)
-
-    def fits(names: tuple[str, ...]) -> bool:
-        left, right = (world.facts[name][attribute] == asked for name in names)
-        return left == first and right != first
-
-    kind = kind_of(attribute)
-    names = draw.until(lambda: pick.entities(kind, 2), fits, what=f"one of two in {asked}")
-    facts = [world.claim(name, attribute) for name in names]
-    last, other = (agreement(claim.args[1], asked, premises=[claim]) for claim in facts)
-    steps = (*(state(claim) for claim in facts), last)
-    return Draft(words, Plan(steps, LABELS[0 if first else 1], (other,)), options(names))
 
 
 def total(world: World, pick: Picker) -> Draft:
@@ -176,7 +134,7 @@ def event(world: World, pick: Picker) -> Draft:
 def same(world: World, pick: Picker) -> Draft:
     """Whether two categories agree: 2 to 4 facts, 1 inference."""
     draw = pick.draw
-    attribute, want = draw.pick(_CATEGORIES), draw.coin()
+    attribute, want = draw.pick(CATEGORIES), draw.coin()
     words = draw.pick(phrases.SAME[attribute])
 
     def subject() -> Subject:
@@ -193,29 +151,3 @@ def same(world: World, pick: Picker) -> Draft:
     last = agreement(left, right, premises=ends)
     facts = [*a.hops, ends[0], *b.hops, ends[1]]
     return yes_no(words.format(a.phrase, b.phrase), facts, [last], answer=want)
-
-
-FAMILIES: dict[str, Callable[[World, Picker], Draft]] = {
-    "fact": fact,
-    "compare": compare,
-    "which": which,
-    "sum": total,
-    "overlap": overlap,
-    "event": event,
-    "hop": hop,
-    "same": same,
-    "category": category,
-}
-
-# Fewer of the kinds that are slow to learn or have few different questions.
-MIX: dict[str, float] = {
-    "fact": 1.0,
-    "compare": 1.0,
-    "sum": 1.0,
-    "event": 1.0,
-    "hop": 1.0,
-    "same": 1.0,
-    "overlap": 0.5,
-    "which": 0.5,
-    "category": 0.5,
-}

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import Splits
-from elad_exp.rng import derive_seed
 from elad_exp.tasks.almanac import grammar, phrases
-from elad_exp.tasks.almanac.draw import Draw, running
+from elad_exp.tasks.almanac.draw import Draw
 from elad_exp.tasks.almanac.grammar import Plan
 from elad_exp.tasks.almanac.invent import invent_world
 from elad_exp.tasks.almanac.parts import LABELS
-from elad_exp.tasks.almanac.questions import FAMILIES, MIX
-from elad_exp.tasks.almanac.world import Picker, World
+from elad_exp.tasks.almanac.sampling import FAMILIES, MIX, Item, generate
+from elad_exp.tasks.almanac.world import World
 from elad_exp.tasks.reasoning import YES_NO, ReasoningTask
-from elad_exp.types import Gold, GoldBook, Sample, sample_id
+from elad_exp.types import Gold, GoldBook, Sample
 
 REVISION = "almanac-1"
 # Whether the frequencies of entities are long-tailed: (pool, dev and test).
 CONDITIONS = {"long_tailed": (True, True), "uniform": (False, False), "shifted": (True, False)}
-SPLITS = ("pool", "dev", "test")
 _DISTRACTORS = 5
-_DRAWS_PER_SAMPLE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    sample: Sample
-    plan: Plan
-    family: str
 
 
 class AlmanacTask(ReasoningTask):
@@ -44,7 +32,7 @@ class AlmanacTask(ReasoningTask):
         condition: `long_tailed` (pool, dev and test alike), `uniform` (all alike), or `shifted`
             (long-tailed pool, uniform dev and test).
         entities: Number of entities, shared evenly among cities, rivers, ships and people.
-        families: Weight of each question family, see `questions.FAMILIES`.
+        families: Weight of each question family, see `sampling.FAMILIES`.
         tail: Zipf exponent: within a kind, the entity of rank r is drawn with weight r^-tail.
         years: First, last, and step of the years.
         amounts: First, last, and step of populations, lengths and crews.
@@ -118,7 +106,9 @@ class AlmanacTask(ReasoningTask):
             "split_seed": self.split_seed,
             "condition": self.condition,
         }
-        pool, dev, test = (tuple(i.sample for i in splits[name]) for name in SPLITS)
+        pool, dev, test = (
+            tuple(i.sample for i in splits[name]) for name in ("pool", "dev", "test")
+        )
         return Splits(pool, dev, test, GoldBook(gold), info)
 
     def check_step(self, sample: Sample, earlier: Sequence[str], step: str) -> bool:
@@ -179,41 +169,12 @@ class AlmanacTask(ReasoningTask):
         return {i.sample.id: i.plan for items in self._items.values() for i in items}
 
     @cached_property
-    def _items(self) -> dict[str, list[_Item]]:
+    def _items(self) -> dict[str, list[Item]]:
         pool_tail, test_tail = (self.tail * long for long in CONDITIONS[self.condition])
-        tails = {"pool": pool_tail, "dev": test_tail, "test": test_tail}
-        return {split: self._generate(split, tail=tails[split]) for split in SPLITS}
-
-    def _generate(self, split: str, *, tail: float) -> list[_Item]:
-        draw = Draw(self.split_seed, "almanac", "questions", split)
-        pick = Picker(self.world, draw, tail=tail)
-        names, sums = list(self.families), running(self.families)
-        found: dict[str, _Item] = {}
-        counts: dict[str, Counter[str]] = {name: Counter() for name in names}
-        family = draw.weighted(names, sums)
-        for _ in range(_DRAWS_PER_SAMPLE * self.sizes[split]):
-            draft = FAMILIES[family](self.world, pick)
-            # Dropping duplicates must not tilt a family's answers, so they take turns.
-            taken, answer = counts[family], draft.plan.answer
-            answers = [choice.label for choice in draft.choices] or YES_NO
-            if taken[answer] > min(taken[other] for other in answers):
-                continue
-            key = sample_id(draft.question, draft.choices)
-            if key in found or self._split_of(key) != split:
-                continue
-            taken[answer] += 1
-            found[key] = _Item(Sample(key, draft.question, draft.choices), draft.plan, family)
-            if len(found) == self.sizes[split]:
-                return list(found.values())
-            family = draw.weighted(names, sums)
-        raise ConfigError(
-            f"almanac: only {len(found)} of {self.sizes[split]} different {split} questions exist "
-            f"for these knobs (short of {family!r}); use more entities or smaller splits"
+        return generate(
+            self.world,
+            sizes=self.sizes,
+            tails={"pool": pool_tail, "dev": test_tail, "test": test_tail},
+            families=self.families,
+            seed=self.split_seed,
         )
-
-    def _split_of(self, key: str) -> str:
-        """The split of a question, by a hash of its id: shares follow the sizes asked for."""
-        place = derive_seed(self.split_seed, "almanac", "split", key) % sum(self.sizes.values())
-        if place < self.sizes["pool"]:
-            return "pool"
-        return "dev" if place < self.sizes["pool"] + self.sizes["dev"] else "test"

@@ -18,6 +18,7 @@ KINDS = ("city", "river", "ship", "person")
 YEARS = ("city.founded", "ship.launched", "person.born", "person.died")
 AMOUNTS = ("city.population", "river.length", "ship.crew")
 NUMERIC = (*YEARS, *AMOUNTS)
+CATEGORIES = ("city.country", "person.guild")
 
 
 @dataclass(frozen=True, slots=True)
