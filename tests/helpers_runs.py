@@ -263,7 +263,7 @@ def _result(
             "dev/acc": lines[-1]["dev"]["acc"],
             "test/acc_round0": lines[0]["test"]["acc"],
             "test/majority": majority(
-                ["yes"] * (n_test // 2 + 7) + ["no"] * (n_test // 2)
+                ["yes"] * (n_test // 2 + 7) + ["no"] * (n_test - n_test // 2 - 7)
             ).to_dict(),
         }
     if len(lines) > 1:

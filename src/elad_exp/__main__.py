@@ -109,6 +109,10 @@ def _quiet_libraries() -> None:
     logging.getLogger("lightning.pytorch.trainer.connectors.signal_connector").setLevel(
         logging.ERROR
     )
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     logging.captureWarnings(True)
     logging.lastResort = None
 

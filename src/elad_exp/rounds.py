@@ -359,4 +359,3 @@ class Rounds:
         for key, value in parts.items():
             line[key] = line[key] | value if isinstance(line.get(key), dict) else value
         self.journal.put_round(line)
-

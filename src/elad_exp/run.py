@@ -60,7 +60,7 @@ class Run:
     def execute(self) -> int:
         """Run to the end; returns the exit code. Every outcome is recorded."""
         self._save()
-        handler = _log_to(self.directory.path / "run.log")
+        handlers = [_log_to(self.directory.path / "run.log"), _say_downloads(self.console)]
         code = 1
         try:
             with self.interrupt.installed():
@@ -76,8 +76,9 @@ class Run:
                 sink.close(code)
             if self.store is not None:
                 self.store.close()
-            logging.getLogger().removeHandler(handler)
-            handler.close()
+            for handler in handlers:
+                logging.getLogger().removeHandler(handler)
+                handler.close()
         return code
 
     def _assemble(self) -> Parts:
@@ -104,6 +105,7 @@ class Run:
                 "name": annotator.name,
                 "model": annotator.model,
                 "mode": annotator.mode,
+                "estimated": bool(getattr(annotator, "estimated", False)),
             },
             "assets": [*splits.info.get("assets", []), *parts.student.assets],
         }
@@ -115,9 +117,40 @@ class Run:
                 f"skipped: {', '.join(parts.too_long)}"
             )
         self._save()
+        self._introduce()
         for sink in parts.sinks:
             sink.start(self.directory.path, self.plain, run_id)
         return parts
+
+    def _introduce(self) -> None:
+        """Say what is about to happen, and where it will be found."""
+        data, student, teacher = (self.record[k] for k in ("dataset", "student", "teacher"))
+        limits = {k: v for k, v in self.plain["budget"].items() if v is not None}
+        self.console.say(
+            f"run       {self.directory.path}\n"
+            f"dataset   {data['name']} ({data['source']}): pool {data['n_pool']}, "
+            f"dev {data['n_dev']}, test {data['n_test']}\n"
+            f"student   {student['name']} ({student['source']}), "
+            f"{student['parameters'] / 1e6:.1f} M parameters\n"
+            f"selector  {self.record['selector']['name']}\n"
+            f"teacher   {teacher['name']} ({teacher['model']}, {teacher['mode']})\n"
+            f"budget    {', '.join(f'{k}={v}' for k, v in limits.items()) or 'no limit'}"
+        )
+
+    def _conclude(self) -> None:
+        """Say what was spent, what was reached, and where the report lies."""
+        found, spent = self.record["metrics"], self.record["spent"]
+        paid = self.record["paid"]
+        acc, first, major = (found[f"test/{name}"] for name in ("acc", "acc_round0", "majority"))
+        low, high = acc["ci95"]
+        self.console.say(
+            f"spent     {spent['annotations']} annotations, {spent['tokens']} teacher tokens, "
+            f"${spent['usd']:.2f} (paid ${paid['usd']:.2f}) in {self.record['wall_s']:.0f} s\n"
+            f"reached   test accuracy {acc['value']:.3f} [{low:.3f}, {high:.3f}], n={acc['n']}; "
+            f"before training {first['value']:.3f}, majority class {major['value']:.3f}\n"
+            f"stopped   {self.record['stop_reason']}\n"
+            f"report    {self.directory.path / 'report.html'}"
+        )
 
     def _fit(self, parts: Parts) -> StopReason:
         last = self.directory.checkpoints / "last.ckpt"
@@ -146,12 +179,12 @@ class Run:
         self.directory.cut_back(max(pool["round"], reported + 1))
 
     def _finish(self, parts: Parts, reason: StopReason) -> int:
-        self.console.say("writing the report")
         student_dir = self.directory.path / "student"
         parts.module.model.save_pretrained(student_dir)
         parts.module.engine.tokenizer.save_pretrained(student_dir)
         status, code = ("stopped", 75) if reason.resumable else ("completed", 0)
         self._close(status, code, reason.name)
+        self._conclude()
         return code
 
     def _fail(self, error: BaseException) -> int:
@@ -182,7 +215,7 @@ class Run:
         if self.store is not None and self.parts is not None:
             run_id = self.record["run_id"]
             self.record["spent"] = self.parts.teacher.spent().to_dict()
-            self.record["paid"] = self.store.paid(run_id).to_dict()
+            self.record["paid"] = self.parts.teacher.paid().to_dict()
             ledger = "".join(dumps(call) + "\n" for call in self.store.calls(run_id))
             self.directory.write_text("ledger.jsonl", ledger)
         if self.parts is not None:
@@ -212,4 +245,22 @@ def _log_to(path: Path) -> logging.Handler:
     root = logging.getLogger()
     root.addHandler(handler)
     logging.getLogger("elad_exp").setLevel(logging.INFO)
+    return handler
+
+
+class _Downloads(logging.Handler):
+    """Shows what is fetched, how large it is and where it goes."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self.console = console
+        self.addFilter(logging.Filter("elad_exp.assets"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.console.say(record.getMessage())
+
+
+def _say_downloads(console: Console) -> logging.Handler:
+    handler = _Downloads(console)
+    logging.getLogger().addHandler(handler)
     return handler

@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import CheckableTask, Splits
 from elad_exp.tasks.almanac import AlmanacTask
-from elad_exp.tasks.almanac.sampling import FAMILIES
+from elad_exp.tasks.almanac.sampling import FAMILIES, MIX
 from elad_exp.types import Explanation, Sample
 
 CONDITIONS = ("long_tailed", "uniform", "shifted")
@@ -30,6 +33,31 @@ def made(condition: str) -> tuple[AlmanacTask, Splits]:
 
 def samples_of(splits: Splits) -> tuple[Sample, ...]:
     return (*splits.pool, *splits.dev, *splits.test)
+
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def configured(name: str) -> AlmanacTask:
+    with initialize_config_dir(str(CONF), version_base=None):
+        return instantiate(compose(f"dataset/{name}").dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "n_test"),
+    [
+        ("almanac", "long_tailed", 1000),
+        ("almanac_uniform", "uniform", 1000),
+        ("almanac_shifted", "shifted", 1000),
+        ("almanac_small", "long_tailed", 600),
+    ],
+)
+def test_configurations_differ_in_condition_alone(name: str, condition: str, n_test: int) -> None:
+    task = configured(name)
+    assert (task.condition, task.sizes["test"]) == (condition, n_test)
+    assert task.families == MIX
+    if name != "almanac_small":
+        assert task.world == AlmanacTask().world
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)

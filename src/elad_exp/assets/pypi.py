@@ -11,7 +11,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -200,8 +200,13 @@ def _run(command: list[str], env: dict[str, str], news: Callable[[], None]) -> t
 
 
 def _progress(asset: Asset, partial: Path) -> str:
-    sizes = [p.stat().st_size for p in partial.rglob(f"*{asset.archive[-4:]}") if p.is_file()]
-    received = max(sizes, default=0)
+    # pip makes and removes folders meanwhile: what has vanished has no size.
+    received = 0
+    for folder, _, names in os.walk(partial):
+        for name in names:
+            if name.endswith(asset.archive[-4:]):
+                with suppress(FileNotFoundError):
+                    received = max(received, os.path.getsize(os.path.join(folder, name)))
     if received >= asset.bytes:
         return "  ... all received; pip unpacks and checks it"
     return f"  ... {megabytes(received)} of {megabytes(asset.bytes)} received"

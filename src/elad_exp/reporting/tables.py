@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from elad_exp.metrics import Difference, Needed
+from elad_exp.reporting.text import visible
 from elad_exp.types import Metric
 
 if TYPE_CHECKING:
@@ -39,15 +40,14 @@ def render(comparison: Comparison) -> str:
     if comparison.unfinished:
         console.print(f"Not counted ({len(comparison.unfinished)} runs did not complete):")
         for run in comparison.unfinished:
-            reason = run.reason.splitlines() or ["no reason recorded"]
-            console.print(f"  {run.path}: {run.status}, {' '.join(reason)}", soft_wrap=True)
+            _say(console, f"  {run.path}: {run.status}, {run.reason or 'no reason recorded'}")
         console.print()
     console.print(_LEGEND)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
 def _setting(console: Console, found: SettingComparison, baseline: str) -> None:
-    console.print(f"{found.setting}; n_test {found.testset['n_test']}", soft_wrap=True)
+    _say(console, f"{found.setting}; n_test {found.testset['n_test']}")
     first = _table("selector", "seeds", "test accuracy", "area", f"area - {baseline}", "p (Holm)")
     second = _table(
         "selector",
@@ -61,7 +61,7 @@ def _setting(console: Console, found: SettingComparison, baseline: str) -> None:
     for row in found.rows:
         one, two = row.against.get("annotations"), row.against.get("tokens")
         first.add_row(
-            row.selector,
+            visible(row.selector),
             str(len(row.seeds)),
             interval(row.accuracy),
             interval(row.area.get("annotations")),
@@ -69,7 +69,7 @@ def _setting(console: Console, found: SettingComparison, baseline: str) -> None:
             f"{one.p_holm:.4f}" if one else _NONE,
         )
         second.add_row(
-            row.selector,
+            visible(row.selector),
             share(one.needed if one else None),
             share(two.needed if two else None),
             interval(two.difference if two else None, signed=True),
@@ -81,8 +81,14 @@ def _setting(console: Console, found: SettingComparison, baseline: str) -> None:
     console.print(second)
     console.print()
     for note in found.notes:
-        console.print(f"Note: {note}.", soft_wrap=True)
+        _say(console, f"Note: {note}.")
     console.print()
+
+
+def _say(console: Console, text: str) -> None:
+    """One line, however long, with nothing that a terminal would obey."""
+    indent = " " * (len(text) - len(text.lstrip()))
+    console.print(indent + visible(" ".join(text.split())), soft_wrap=True)
 
 
 def _beside(row: Row) -> tuple[str, str]:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-
 # Room made at a time. Little, because processors read dense rows faster than rows with gaps.
 CHUNK = 16
 

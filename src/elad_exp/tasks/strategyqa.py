@@ -225,7 +225,7 @@ def _row(
 
 
 def _parquet(path: Path) -> list[Any]:
-    from pyarrow import parquet  # type: ignore[import-untyped]
+    from pyarrow import parquet
 
     rows: list[Any] = parquet.read_table(path).to_pylist()
     return rows

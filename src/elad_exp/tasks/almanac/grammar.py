@@ -3,9 +3,9 @@
 A step is a *claim*: a fact of the almanac, or an inference from claims made before. Sentences and
 claims translate both ways, and claims that say the same in two ways are equal:
 
-    "Bendale was founded in 47."   Claim("city.founded", ("Bendale", "47"))
-    "47 is before 60."             Claim("before", ("47", "60"))
-    "60 is after 47."              Claim("before", ("47", "60"))
+    "Settlers founded Bendale in 47."   Claim("city.founded", ("Bendale", "47"))
+    "So 47 is before 60."          Claim("before", ("47", "60"))
+    "So 60 is after 47."           Claim("before", ("47", "60"))
 
 A question's *plan* lists the facts that it needs and the inferences that lead to its answer. A
 step is right when it parses, its claim stands in the plan, its premises were claimed earlier, and
@@ -18,28 +18,30 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+# Every sentence begins with a plain word: subword tokenizers give a name or number at the start of
+# a line another token than the one it has after a space, and a small student would learn it twice.
 FACTS = {
-    "city.founded": "{0} was founded in {1}.",
-    "city.population": "{0} has {1} thousand people.",
-    "city.country": "{0} lies in {1}.",
+    "city.founded": "Settlers founded {0} in {1}.",
+    "city.population": "In {0} live {1} thousand people.",
+    "city.country": "Maps show {0} in {1}.",
     "river.length": "The {0} is {1} leagues long.",
     "river.city": "The {0} flows past {1}.",
     "ship.launched": "The {0} was launched in {1}.",
     "ship.crew": "The {0} carries {1} sailors.",
     "ship.city": "The {0} sails from {1}.",
-    "person.born": "{0} was born in {1}.",
-    "person.died": "{0} died in {1}.",
-    "person.guild": "{0} is one of the {1}.",
-    "person.city": "{0} comes from {1}.",
+    "person.born": "Citizen {0} was born in {1}.",
+    "person.died": "Citizen {0} died in {1}.",
+    "person.guild": "Citizen {0} is one of the {1}.",
+    "person.city": "Citizen {0} comes from {1}.",
 }
 INFERENCES = {
-    "before": "{0} is before {1}.",
-    "after": "{0} is after {1}.",
-    "less": "{0} is less than {1}.",
-    "more": "{0} is more than {1}.",
-    "sum": "{0} and {1} make {2}.",
-    "match": "{0} and {1} match.",
-    "differ": "{0} and {1} differ.",
+    "before": "So {0} is before {1}.",
+    "after": "So {0} is after {1}.",
+    "less": "So {0} is less than {1}.",
+    "more": "So {0} is more than {1}.",
+    "sum": "So {0} and {1} make {2}.",
+    "match": "So {0} and {1} match.",
+    "differ": "So {0} and {1} differ.",
 }
 _MIRROR = {"after": "before", "more": "less"}
 

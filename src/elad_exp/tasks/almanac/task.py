@@ -140,25 +140,20 @@ class AlmanacTask(ReasoningTask):
     def vocabulary(self) -> tuple[str, ...]:
         """Sentences of every form, every name, every number: nothing is read off questions."""
         world = self.world
-        forms = [
-            *grammar.FACTS.values(),
-            *grammar.INFERENCES.values(),
-            *phrases.wordings(),
-        ]
+        forms = (*grammar.FACTS.values(), *grammar.INFERENCES.values(), *phrases.wordings())
         numbers = {
             *world.years,
             *world.amounts,
             *(a + b for a in world.amounts for b in world.amounts),
         }
-        return (
+        words = (*world.facts, *world.countries, *world.guilds, *map(str, sorted(numbers)))
+        texts = (
             *(" ".join(form.format("", "", "").split()) for form in forms),
-            *world.facts,
-            *world.countries,
-            *world.guilds,
-            *(str(n) for n in sorted(numbers)),
+            *(f"of {word}" for word in words),
             *(f"Question: ({label}) Answer: {label}" for label in LABELS),
             *(f"Answer: {answer}" for answer in YES_NO),
         )
+        return texts * 2  # tokenizers tend to ignore what occurs once
 
     def _entry(self, name: str) -> str:
         facts = self.world.facts[name]
