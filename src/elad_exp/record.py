@@ -130,7 +130,7 @@ def summarise(lines: list[Line], splits: Splits) -> dict[str, Any]:
         "test/acc_round0": lines[0]["test"]["acc"],
         "test/majority": metrics.majority(answers).to_dict(),
     }
-    costs = [line["n_labelled"] for line in lines]
+    costs = [line["spent"]["annotations"] for line in lines]
     values = [line["test"]["acc"]["value"] for line in lines]
     if len(set(costs)) > 1:
         n = last["test"]["acc"]["n"]

@@ -48,6 +48,7 @@ class Run:
         if resumed:
             self.record = directory.read_json("result.json")
             self.record |= {"status": "running", "exit_code": None, "stop_reason": None}
+            self.record["finished_at"] = None
             self.record["resumed"] += 1
             self.record["budget"] = {"limits": dict(self.plain["budget"])}
         else:

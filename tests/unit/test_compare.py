@@ -215,6 +215,8 @@ def test_a_teacher_that_costs_no_tokens_leaves_that_axis_out(tmp_path: Path) -> 
 def test_share_says_how_far_was_looked() -> None:
     assert share(Needed(0.634, 5, (0.51, 0.8), 1.0, 0.7, "m")) == "63 % [51, 80]"
     assert share(Needed(math.inf, 5, (0.9, math.inf), 1.0, 0.7, "m")) == "> 100 % [90, > 100]"
+    unsure = Needed(0.8, 5, (0.7, math.inf), 0.85, 0.7, "m")
+    assert share(unsure) == "80 % [70, > 85]"
     assert share(Needed(math.inf, 1, (), 0.85, 0.7, "m")) == "> 85 %"
     assert share(None) == "-"
 

@@ -95,6 +95,19 @@ def test_one_seed_is_a_whole_curve_of_the_bootstrap() -> None:
     assert "unpaired" in annotations_needed(curves, shifted, draws=20).method
 
 
+def test_pairing_takes_out_what_seeds_have_in_common() -> None:
+    rng = np.random.default_rng(5)
+    curves, reference, costs = {}, {}, [float(c) for c in COSTS]
+    for seed in range(8):
+        effect = rng.normal(0, 0.05)
+        curves[seed] = (costs, [0.5 + effect + 0.0008 * c for c in costs])
+        reference[seed] = (costs, [0.5 + effect + 0.0005 * c for c in costs])
+    paired = annotations_needed(curves, reference, draws=200)
+    apart = annotations_needed(curves, {s + 10: c for s, c in reference.items()}, draws=200)
+    assert paired.ci95 == pytest.approx((5 / 8, 5 / 8))
+    assert apart.ci95[1] - apart.ci95[0] > 0.1
+
+
 def test_mean_curve_covers_what_all_curves_cover() -> None:
     grid, rows = mean_curve([([0, 10, 20], [0.0, 1.0, 2.0]), ([0, 15], [0.0, 3.0])])
     assert grid.tolist() == [0, 10, 15]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from elad_exp.errors import DataError
+from elad_exp.metrics import proportion
 from elad_exp.reporting.html import aurocs, number, write_report
 from elad_exp.reporting.revisions import choose, revision
 from elad_exp.reporting.text import clipped, visible
@@ -152,6 +153,22 @@ def test_shown_revisions_are_counted_and_spread(tmp_path: Path) -> None:
     lines = [json.loads(x) for x in (run / "annotations.jsonl").read_text().splitlines()]
     assert [line["round"] for line in choose(lines, 12)] == [1] * 4 + [2] * 4 + [3] * 4
     assert choose(lines[:20], 100) == lines[:20]  # only explanations: all are shown
+
+
+def test_acceptance_of_audit_items_is_pooled_over_rounds(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", rounds=3)
+    lines = [json.loads(x) for x in (run / "rounds.jsonl").read_text().splitlines()]
+    lines[1]["bought"]["acceptance_audit"] = proportion(1, 4).to_dict()
+    lines[1]["bought"]["acceptance_selected"] = proportion(3, 36).to_dict()
+    lines[2]["bought"]["acceptance_audit"] = None
+    lines[2]["bought"]["acceptance_selected"] = proportion(6, 30).to_dict()
+    write_lines(run / "rounds.jsonl", lines)
+    _, page = report(run)
+    pooled = proportion(9, 66)
+    section = page.text[page.text.index("How often the teacher") :]
+    assert f"{pooled.value:.3f}[{pooled.ci95[0]:.3f}, {pooled.ci95[1]:.3f}], n = 66" in section
+    assert "0.250[0.046, 0.699], n = 4" in section[section.index("all") :]
+    assert "0.200[" in section
 
 
 def annotation(**changes: Any) -> dict[str, Any]:

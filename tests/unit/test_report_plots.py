@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,16 @@ def test_curve_of_a_run(tmp_path: Path, rounds: int) -> None:
     width, height = size(tmp_path / "curve.png")
     assert width > height > 400
     assert sorted(p.name for p in tmp_path.iterdir()) == ["curve.png", "run"]
+
+
+def test_curve_shows_the_majority_answer(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", rounds=2)
+    curve_png(run, tmp_path / "with.png")
+    result = json.loads((run / "result.json").read_text())
+    del result["metrics"]["test/majority"]
+    (run / "result.json").write_text(json.dumps(result))
+    curve_png(run, tmp_path / "without.png")
+    assert (tmp_path / "with.png").read_bytes() != (tmp_path / "without.png").read_bytes()
 
 
 def test_nothing_measured_cannot_be_drawn(tmp_path: Path) -> None:
@@ -70,7 +81,9 @@ def test_svg_places_points_by_cost_and_accuracy(tmp_path: Path) -> None:
     across = [float(c.attrib["cx"]) for c in circles]
     up = [-float(c.attrib["cy"]) for c in circles]
     values = [line["test"]["acc"]["value"] for line in run.rounds]
-    assert across == sorted(across)
+    costs = [line["spent"]["annotations"] for line in run.rounds]
+    share = [(x - across[0]) / (across[-1] - across[0]) for x in across]
+    assert share == pytest.approx([c / costs[-1] for c in costs], abs=1e-3)
     assert [sorted(up).index(y) for y in up] == [sorted(values).index(v) for v in values]
     assert circles[0].attrib["class"] == "start"
     assert root.find("line[@class='majority']") is not None

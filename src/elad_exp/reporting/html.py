@@ -69,9 +69,8 @@ def _shown(value: Any) -> Any:
     """How an expression of the template appears, before it is escaped."""
     if value is None or value == "":
         return _MISSING
-    if hasattr(value, "__html__"):  # escaped already, by a macro or a filter
-        return type(value)(visible(str(value)))
-    return visible(value) if isinstance(value, str) else value
+    # Markup is a string too; what a macro made has passed through here piece by piece.
+    return visible(value) if type(value) is str else value
 
 
 def number(value: Any, digits: int = 0) -> str:

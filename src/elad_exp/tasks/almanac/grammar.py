@@ -77,6 +77,11 @@ class Plan:
         return tuple(step.claim for step in self.steps if not step.premises)
 
     @property
+    def claims(self) -> frozenset[Claim]:
+        """What the gold steps claim."""
+        return frozenset(step.claim for step in self.steps)
+
+    @property
     def texts(self) -> tuple[str, ...]:
         return tuple(step.text for step in self.steps)
 

@@ -56,7 +56,7 @@ class AlmanacTask(ReasoningTask):
         years: Sequence[int] = (10, 98, 8),
         amounts: Sequence[int] = (10, 90, 10),
         lifespan: Sequence[int] = (16, 40),
-        categories: int = 4,
+        categories: int = 3,
         n_pool: int = 4000,
         n_dev: int = 300,
         n_test: int = 1000,
