@@ -90,9 +90,9 @@ def test_another_entity_is_wrong_also_when_the_fact_is_true(
     task = made()[0]
     facts = task.plan(sample).facts
     claim = data.draw(st.sampled_from(facts))
-    kind = claim.kind.partition(".")[0]
     used = {fact.args[0] for fact in facts}
-    other = data.draw(st.sampled_from([n for n in task.world.names[kind] if n not in used]))
+    own = (n for n, known in task.world.facts.items() if claim.kind in known)
+    other = data.draw(st.sampled_from([name for name in own if name not in used]))
     assert not task.check_step(sample, (), state(task.world.claim(other, claim.kind)).text)
     assert not task.check_step(sample, (), state(Claim(claim.kind, (other, claim.args[1]))).text)
 
@@ -157,7 +157,7 @@ def test_sums_may_be_said_in_either_order() -> None:
 def test_right_but_unneeded_comparisons_are_accepted_and_replace_nothing() -> None:
     task = made()[0]
     extras = 0
-    for sample in of_family("category", "overlap", "event"):
+    for sample in of_family("overlap", "event"):
         plan = task.plan(sample)
         facts = plan.texts[: len(plan.facts)]
         needed = {step.claim for step in plan.steps}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import lightning as L
@@ -19,13 +19,25 @@ log = logging.getLogger(__name__)
 
 
 class RoundBatches:
-    """Exactly `steps` batches of indices: shuffled passes over `n` examples, one after another.
+    """Exactly `steps` batches of indices: shuffled passes over all examples, one after another.
 
     The same number of updates for every selector and every budget, so that they differ in data.
+    Within `GROUP` batches examples of similar length go together, which spares padding.
+
+    Args:
+        lengths: Length of each example in tokens.
+        batch_size: Examples in a batch; more than there are repeat within it.
+        steps: Number of batches.
+        seed: Seed of the run.
+        round: The round, so that every round has its own order.
     """
 
-    def __init__(self, n: int, *, batch_size: int, steps: int, seed: int, round: int) -> None:
-        self.n, self.batch_size, self.steps = n, batch_size, steps
+    GROUP = 8
+
+    def __init__(
+        self, lengths: Sequence[int], *, batch_size: int, steps: int, seed: int, round: int
+    ) -> None:
+        self.lengths, self.batch_size, self.steps = lengths, batch_size, steps
         self.seed, self.round = seed, round
 
     def __len__(self) -> int:
@@ -33,12 +45,17 @@ class RoundBatches:
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = generator(self.seed, "batches", self.round)
+        left = self.steps
         order: list[int] = []
-        for _ in range(self.steps):
-            while len(order) < self.batch_size:
-                order += rng.permutation(self.n).tolist()
-            yield order[: self.batch_size]
-            order = order[self.batch_size :]
+        while left > 0:
+            count = min(self.GROUP, left)
+            while len(order) < count * self.batch_size:
+                order += rng.permutation(len(self.lengths)).tolist()
+            group, order = order[: count * self.batch_size], order[count * self.batch_size :]
+            group.sort(key=lambda i: self.lengths[i])
+            for j in rng.permutation(count).tolist():
+                yield group[j * self.batch_size : (j + 1) * self.batch_size]
+            left -= count
 
 
 class PoolDataModule(L.LightningDataModule):
@@ -76,7 +93,7 @@ class PoolDataModule(L.LightningDataModule):
         """Batches for this round; rebuilt every epoch because the pool has grown."""
         rows = [row for a in self.pool.labelled if (row := self.encode(a)) is not None]
         batches = RoundBatches(
-            len(rows),
+            [len(row) for row in rows],
             batch_size=self.batch_size,
             steps=self.steps,
             seed=self.seed,

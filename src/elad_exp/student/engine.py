@@ -61,7 +61,9 @@ def choose_dtype(model: nn.Module, wanted: str) -> torch.dtype:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 numbers in hardware."""
+    """Whether this CPU multiplies bfloat16 numbers in hardware, as far as torch can tell."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # older torch
+        return False
     found = torch.cpu.get_capabilities()
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 

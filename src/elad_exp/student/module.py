@@ -42,7 +42,7 @@ class StudentModule(L.LightningModule):
             number would be taken from the first, smallest pool.
         weight_decay: For matrices; not for biases and norms.
         warmup_steps: Optimizer steps until the full learning rate, linearly.
-        seed: Seed of dropout, with the epoch.
+        seed: Seed of dropout, with the epoch and the number of the batch in it.
         measure: Called with the name of a split at validation.
     """
 
@@ -69,11 +69,13 @@ class StudentModule(L.LightningModule):
         self.train()
 
     def on_train_epoch_start(self) -> None:
-        """Switch dropout on, and seed it: no generator state is in checkpoints."""
+        """Switch dropout on: models arrive in eval mode."""
         self.train()
-        torch.manual_seed(derive_seed(self.seed, "epoch", self.current_epoch))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        # No generator state is in checkpoints. Not seeded once an epoch, because a resumed epoch
+        # draws a data loader's seed after its start instead of before.
+        torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_idx))
         loss = target_loss(self.model, batch)
         self.train_tokens += int(batch["attention_mask"].sum())
         rows = len(batch["labels"])

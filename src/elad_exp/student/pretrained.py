@@ -13,7 +13,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-from elad_exp.errors import AssetError
+from elad_exp.errors import AssetError, ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ def load_pretrained(
 
     Raises:
         AssetError: There is no such model.
+        ConfigError: `attention_dropout` is not 0 and the model's type knows no such setting.
     """
     if gguf_file is not None:
         return _load_gguf(Path(name_or_path) / gguf_file, attention_dropout)
@@ -52,20 +53,34 @@ def load_pretrained(
         tokenizer = AutoTokenizer.from_pretrained(
             name_or_path, revision=revision, trust_remote_code=False
         )
+        config = AutoConfig.from_pretrained(
+            name_or_path, revision=revision, trust_remote_code=False
+        )
+        _set_dropout(config, attention_dropout)
         model = AutoModelForCausalLM.from_pretrained(
             name_or_path,
+            config=config,
             revision=revision,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
             attn_implementation="sdpa",
-            attention_dropout=attention_dropout,
         )
     except OSError as error:
         raise AssetError(
             f"no model in Hugging Face format at {str(name_or_path)!r}: {error}"
         ) from error
     return model.eval(), _with_pad(tokenizer)
+
+
+def _set_dropout(config: Any, rate: float) -> None:
+    if hasattr(config, "attention_dropout"):
+        config.attention_dropout = rate
+    elif rate:
+        raise ConfigError(
+            f"student.attention_dropout={rate}: a {config.model_type} model has no such setting; "
+            "set it to 0"
+        )
 
 
 def _with_pad(tokenizer: Any) -> Any:
@@ -81,7 +96,7 @@ def _load_gguf(path: Path, attention_dropout: float) -> tuple[Any, Any]:
     folder, name = str(path.parent), path.name
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     config = AutoConfig.from_pretrained(folder, gguf_file=name)
-    config.attention_dropout = attention_dropout
+    _set_dropout(config, attention_dropout)
     # The library marks a model that it loads from GGUF as one that cannot be saved; this one is
     # an ordinary model that receives the same weights.
     model = AutoModelForCausalLM.from_config(
@@ -112,6 +127,7 @@ def convert_gguf(gguf_path: Path, out_dir: Path) -> Path:
     model, tokenizer = load_pretrained(gguf_path.parent, gguf_file=gguf_path.name)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}-", dir=out_dir.parent))
+    partial.chmod(0o755)  # temporary folders are for their owner only
     try:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)

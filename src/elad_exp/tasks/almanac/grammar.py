@@ -23,7 +23,7 @@ from dataclasses import dataclass
 FACTS = {
     "city.founded": "Settlers founded {0} in {1}.",
     "city.population": "In {0} live {1} thousand people.",
-    "city.country": "Maps show {0} in {1}.",
+    "city.realm": "Maps show {0} in {1}.",
     "river.length": "The {0} is {1} leagues long.",
     "river.city": "The {0} flows past {1}.",
     "ship.launched": "The {0} was launched in {1}.",
@@ -33,6 +33,8 @@ FACTS = {
     "person.died": "Citizen {0} died in {1}.",
     "person.guild": "Citizen {0} is one of the {1}.",
     "person.city": "Citizen {0} comes from {1}.",
+    "realm.founded": "Heralds proclaimed {0} in {1}.",
+    "guild.founded": "Dukes chartered the {0} in {1}.",
 }
 INFERENCES = {
     "before": "So {0} is before {1}.",
@@ -40,8 +42,6 @@ INFERENCES = {
     "less": "So {0} is less than {1}.",
     "more": "So {0} is more than {1}.",
     "sum": "So {0} and {1} make {2}.",
-    "match": "So {0} and {1} match.",
-    "differ": "So {0} and {1} differ.",
 }
 _MIRROR = {"after": "before", "more": "less"}
 
@@ -90,8 +90,8 @@ def claim_of(kind: str, *args: str) -> Claim:
     """The claim of a template's name and arguments in the order of its sentence."""
     if kind in _MIRROR:
         return Claim(_MIRROR[kind], args[::-1])
-    if kind in ("sum", "match", "differ"):
-        return Claim(kind, (*sorted(args[:2]), *args[2:]))
+    if kind == "sum":
+        return Claim(kind, (*sorted(args[:2]), args[2]))
     return Claim(kind, args)
 
 

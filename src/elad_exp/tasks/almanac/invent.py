@@ -19,7 +19,7 @@ _ENDINGS = {
     "river": ("we", "et", "isk", "oy"),
     "ship": ("ara", "ius", "elle", "on"),
     "person": ("o", "an", "in", "ez"),
-    "country": ("ia", "mark"),
+    "realm": ("ia", "mark"),
 }
 
 
@@ -46,26 +46,29 @@ def invent_world(
         kind: _names(kind, entities // len(KINDS) + (i < entities % len(KINDS)), taken, seed)
         for i, kind in enumerate(KINDS)
     }
-    countries = tuple(sorted(_names("country", categories, taken, seed)))
+    realms = tuple(sorted(_names("realm", categories, taken, seed)))
     guilds = GUILDS[:categories]
     sources: dict[str, Sequence[object]] = {
         "city.founded": time,
         "city.population": size,
-        "city.country": countries,
+        "city.realm": realms,
         "river.length": size,
         "river.city": names["city"],
         "ship.launched": time,
         "ship.crew": size,
         "ship.city": names["city"],
+        "realm.founded": time,
+        "guild.founded": time,
         "person.life": lives,
         "person.guild": guilds,
         "person.city": names["city"],
     }
-    facts: dict[str, dict[str, str]] = {name: {} for own in names.values() for name in own}
+    owners = names | {"realm": realms, "guild": guilds}
+    facts: dict[str, dict[str, str]] = {name: {} for own in owners.values() for name in own}
     for attribute, values in sources.items():
-        owners = names[attribute.partition(".")[0]]
+        owned = owners[attribute.partition(".")[0]]
         draw = Draw(seed, "almanac", "facts", attribute)
-        for name, value in zip(owners, _dealt(values, len(owners), draw), strict=True):
+        for name, value in zip(owned, _dealt(values, len(owned), draw), strict=True):
             if isinstance(value, tuple):
                 facts[name] |= {"person.born": str(value[0]), "person.died": str(value[1])}
             else:
@@ -77,7 +80,7 @@ def invent_world(
     return World(
         names=names,
         facts=facts,
-        countries=countries,
+        realms=realms,
         guilds=guilds,
         years=time,
         amounts=size,

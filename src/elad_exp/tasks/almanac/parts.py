@@ -47,12 +47,12 @@ def plain(pick: Picker, attribute: str) -> Subject:
     return Subject(named(attribute, entity), entity)
 
 
-def described(world: World, pick: Picker) -> Subject:
-    """A city called by a river, ship or person that belongs to it."""
-    attribute = pick.draw.pick(tuple(phrases.VIA))
+def described(world: World, pick: Picker, kind: str) -> Subject:
+    """A city, realm or guild called by an entity that leads to it."""
+    attribute = pick.draw.pick(tuple(phrases.VIA[kind]))
     via = pick.entity(kind_of(attribute))
-    city = world.facts[via][attribute]
-    return Subject(phrases.VIA[attribute].format(via), city, (world.claim(via, attribute),))
+    words = phrases.VIA[kind][attribute].format(via)
+    return Subject(words, world.facts[via][attribute], (world.claim(via, attribute),))
 
 
 def number(claim: Claim) -> int:
@@ -74,11 +74,6 @@ def relation(attribute: str, left: int, right: int, *, premises: Iterable[Claim]
 def related(left: Claim, right: Claim) -> PlannedStep:
     """The comparison of the numbers of two facts."""
     return relation(left.kind, number(left), number(right), premises=(left, right))
-
-
-def agreement(left: str, right: str, *, premises: Iterable[Claim]) -> PlannedStep:
-    """Whether two categories match or differ."""
-    return infer("match" if left == right else "differ", left, right, premises=premises)
 
 
 def comparisons(pairs: Iterable[tuple[Claim, Claim]]) -> tuple[PlannedStep, ...]:
@@ -122,9 +117,14 @@ def threshold(
 
 
 def comparison(
-    world: World, pick: Picker, attribute: str, *, first: Callable[[], Subject]
+    world: World,
+    pick: Picker,
+    attribute: str,
+    *,
+    first: Callable[[], Subject],
+    second: Callable[[], Subject],
 ) -> Draft:
-    """Whether the first subject's number comes before, or exceeds, that of a named entity."""
+    """Whether the first subject's number comes before, or exceeds, that of the second."""
     draw = pick.draw
     want, words = draw.coin(), draw.pick(phrases.COMPARE[attribute])
 
@@ -132,9 +132,8 @@ def comparison(
         left, right = (world.value(s.entity, attribute) for s in pair)
         return left != right and yes_when(attribute, left, right) == want
 
-    a, b = draw.until(
-        lambda: (first(), plain(pick, attribute)), fits, what=f"two different {attribute}"
-    )
+    a, b = draw.until(lambda: (first(), second()), fits, what=f"two different {attribute}")
     left, right = (world.claim(s.entity, attribute) for s in (a, b))
     question = words.format(a.phrase, b.phrase)
-    return yes_no(question, [*a.hops, left, right], [related(left, right)], answer=want)
+    facts = [*a.hops, left, *b.hops, right]
+    return yes_no(question, facts, [related(left, right)], answer=want)

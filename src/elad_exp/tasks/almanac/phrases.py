@@ -26,6 +26,8 @@ THRESHOLD: dict[str, tuple[str, ...]] = {
     ),
     "person.born": ("Was {0} born before {1}?", "Had the mother of {0} given birth by {1}?"),
     "person.died": ("Did {0} die before {1}?", "Was {0} already buried in {1}?"),
+    "realm.founded": ("Was {0} proclaimed before {1}?", "Could {0} have sent envoys in {1}?"),
+    "guild.founded": ("Was {0} chartered before {1}?", "Could {0} have held a feast in {1}?"),
 }
 # {0} comes before or exceeds {1}.
 COMPARE: dict[str, tuple[str, ...]] = {
@@ -42,6 +44,8 @@ COMPARE: dict[str, tuple[str, ...]] = {
     ),
     "person.born": ("Was {0} born before {1}?", "Is {0} older than {1}?"),
     "person.died": ("Did {0} die before {1}?", "Was {0} already buried at the death of {1}?"),
+    "realm.founded": ("Is {0} older than {1}?", "Was {0} proclaimed before {1}?"),
+    "guild.founded": ("Is {0} older than {1}?", "Was {0} chartered before {1}?"),
 }
 # The option that comes first or has more.
 WHICH: dict[str, tuple[str, ...]] = {
@@ -81,32 +85,27 @@ EVENT: dict[str, tuple[str, ...]] = {
         "Was {0} alive when {1} was launched?",
     ),
 }
-# The categories of {0} and {1} agree.
-SAME: dict[str, tuple[str, ...]] = {
-    "city.country": (
-        "Do {0} and {1} lie in the same country?",
-        "Could one go from {0} to {1} without crossing a border?",
-    ),
-    "person.guild": (
-        "Do {0} and {1} share a trade?",
-        "Would {0} and {1} meet at a guild dinner?",
-    ),
+# Whose category, of the two options, is older.
+CATEGORY_OPTIONS: dict[str, tuple[str, ...]] = {
+    "realm.founded": ("Which city lies in the older realm?",),
+    "guild.founded": ("Who belongs to the older guild?",),
 }
-CATEGORY: dict[str, tuple[str, ...]] = {
-    "city.country": ("Which city lies in {0}?", "Which city does the king of {0} rule?"),
-    "person.guild": ("Who is one of the {0}?", "Who dines with the {0}?"),
-}
-# Descriptions of a city by the entity that leads to it.
-VIA = {
-    "river.city": "the city on the {0}",
-    "ship.city": "the home port of the {0}",
-    "person.city": "the home town of {0}",
+# Descriptions of a city, realm or guild by the entity that leads to it.
+VIA: dict[str, dict[str, str]] = {
+    "city": {
+        "river.city": "the city on the {0}",
+        "ship.city": "the home port of the {0}",
+        "person.city": "the home town of {0}",
+    },
+    "realm": {"city.realm": "the realm around {0}"},
+    "guild": {"person.guild": "the guild of {0}"},
 }
 ARTICLE = {"city": "", "person": "", "river": "the ", "ship": "the "}
 
 
 def wordings() -> tuple[str, ...]:
     """Every wording there is, for the tokenizer."""
-    tables = (THRESHOLD, COMPARE, WHICH, SUM, EVENT, SAME, CATEGORY)
+    tables = (THRESHOLD, COMPARE, WHICH, CATEGORY_OPTIONS, SUM, EVENT)
     texts = [text for table in tables for group in table.values() for text in group]
-    return (*texts, *OVERLAP, *VIA.values(), *ARTICLE.values())
+    ways = [text for group in VIA.values() for text in group.values()]
+    return (*texts, *OVERLAP, *ways, *ARTICLE.values())

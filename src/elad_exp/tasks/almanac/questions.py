@@ -13,7 +13,6 @@ from elad_exp.tasks.almanac.grammar import Claim, infer
 from elad_exp.tasks.almanac.parts import (
     Draft,
     Subject,
-    agreement,
     comparison,
     comparisons,
     described,
@@ -38,15 +37,35 @@ def fact(world: World, pick: Picker) -> Draft:
 def compare(world: World, pick: Picker) -> Draft:
     """Two entities by one attribute: 2 facts, 1 inference."""
     attribute = pick.draw.pick(NUMERIC)
-    return comparison(world, pick, attribute, first=lambda: plain(pick, attribute))
+
+    def subject() -> Subject:
+        return plain(pick, attribute)
+
+    return comparison(world, pick, attribute, first=subject, second=subject)
 
 
 def hop(world: World, pick: Picker) -> Draft:
     """A described city against a threshold or a named city: 2 or 3 facts, 1 inference."""
     attribute = pick.draw.pick(("city.founded", "city.population"))
+
+    def subject() -> Subject:
+        return described(world, pick, "city")
+
     if pick.draw.coin():
-        return threshold(world, pick, attribute, subject=lambda: described(world, pick))
-    return comparison(world, pick, attribute, first=lambda: described(world, pick))
+        return threshold(world, pick, attribute, subject=subject)
+    return comparison(world, pick, attribute, first=subject, second=lambda: plain(pick, attribute))
+
+
+def category(world: World, pick: Picker) -> Draft:
+    """An entity's realm or guild against a threshold or another's: 2 or 4 facts, 1 inference."""
+    attribute = pick.draw.pick(CATEGORIES)
+
+    def subject() -> Subject:
+        return described(world, pick, kind_of(attribute))
+
+    if pick.draw.coin():
+        return threshold(world, pick, attribute, subject=subject)
+    return comparison(world, pick, attribute, first=subject, second=subject)
 
 
 def total(world: World, pick: Picker) -> Draft:
@@ -129,25 +148,3 @@ def event(world: World, pick: Picker) -> Draft:
         answer=want,
         optional=(beside_birth, beside_death),
     )
-
-
-def same(world: World, pick: Picker) -> Draft:
-    """Whether two categories agree: 2 to 4 facts, 1 inference."""
-    draw = pick.draw
-    attribute, want = draw.pick(CATEGORIES), draw.coin()
-    words = draw.pick(phrases.SAME[attribute])
-
-    def subject() -> Subject:
-        hops = attribute == "city.country" and draw.coin()
-        return described(world, pick) if hops else plain(pick, attribute)
-
-    def fits(pair: tuple[Subject, Subject]) -> bool:
-        a, b = (world.facts[s.entity][attribute] for s in pair)
-        return pair[0].entity != pair[1].entity and (a == b) == want
-
-    a, b = draw.until(lambda: (subject(), subject()), fits, what=f"two such {attribute}")
-    ends = [world.claim(s.entity, attribute) for s in (a, b)]
-    left, right = (end.args[1] for end in ends)
-    last = agreement(left, right, premises=ends)
-    facts = [*a.hops, ends[0], *b.hops, ends[1]]
-    return yes_no(words.format(a.phrase, b.phrase), facts, [last], answer=want)

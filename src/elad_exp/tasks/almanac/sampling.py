@@ -24,17 +24,15 @@ FAMILIES: dict[str, Callable[[World, Picker], Draft]] = {
     "sum": questions.total,
     "event": questions.event,
     "hop": questions.hop,
-    "same": questions.same,
+    "category": questions.category,
     "overlap": questions.overlap,
     "which": choices.which,
-    "category": choices.category,
+    "whose": choices.whose,
 }
-# Less of the families with few different questions, and of those that ask whether two categories
-# are equal: a tiny student learns order from hundreds of examples, equality only from thousands.
+# Less of the families with few different questions, and of the choice questions.
 MIX: dict[str, float] = {
-    **dict.fromkeys(("fact", "compare", "sum", "event", "hop"), 1.0),
-    **dict.fromkeys(("overlap", "which", "same"), 0.5),
-    "category": 0.25,
+    **dict.fromkeys(("fact", "compare", "sum", "event", "hop", "category"), 1.0),
+    **dict.fromkeys(("overlap", "which", "whose"), 0.5),
 }
 _REDRAWS = 20_000
 

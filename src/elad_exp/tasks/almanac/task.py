@@ -37,7 +37,7 @@ class AlmanacTask(ReasoningTask):
         years: First, last, and step of the years.
         amounts: First, last, and step of populations, lengths and crews.
         lifespan: Least and most years between birth and death.
-        categories: Number of countries and of guilds.
+        categories: Number of realms and of guilds.
         n_pool: Questions to choose from.
         n_dev: Questions for tuning.
         n_test: Questions for the final figures.
@@ -56,7 +56,7 @@ class AlmanacTask(ReasoningTask):
         years: Sequence[int] = (10, 98, 8),
         amounts: Sequence[int] = (10, 90, 10),
         lifespan: Sequence[int] = (16, 40),
-        categories: int = 3,
+        categories: int = 6,
         n_pool: int = 4000,
         n_dev: int = 300,
         n_test: int = 1000,
@@ -146,7 +146,7 @@ class AlmanacTask(ReasoningTask):
             *world.amounts,
             *(a + b for a in world.amounts for b in world.amounts),
         }
-        words = (*world.facts, *world.countries, *world.guilds, *map(str, sorted(numbers)))
+        words = (*world.facts, *map(str, sorted(numbers)))
         texts = (
             *(" ".join(form.format("", "", "").split()) for form in forms),
             *(f"of {word}" for word in words),

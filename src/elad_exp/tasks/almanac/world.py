@@ -15,10 +15,11 @@ from elad_exp.tasks.almanac.draw import Draw, running
 from elad_exp.tasks.almanac.grammar import Claim
 
 KINDS = ("city", "river", "ship", "person")
-YEARS = ("city.founded", "ship.launched", "person.born", "person.died")
+CATEGORIES = ("realm.founded", "guild.founded")
+TIMES = ("city.founded", "ship.launched", "person.born", "person.died")
 AMOUNTS = ("city.population", "river.length", "ship.crew")
-NUMERIC = (*YEARS, *AMOUNTS)
-CATEGORIES = ("city.country", "person.guild")
+NUMERIC = (*TIMES, *AMOUNTS)
+YEARS = (*TIMES, *CATEGORIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class World:
 
     names: dict[str, tuple[str, ...]]
     facts: dict[str, dict[str, str]]
-    countries: tuple[str, ...]
+    realms: tuple[str, ...]
     guilds: tuple[str, ...]
     years: tuple[int, ...]
     amounts: tuple[int, ...]
