@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 CONDITIONS = {"a": "almanac", "b": "almanac_uniform", "c": "almanac_shifted"}
 REPORTED = ("elad", "random", "rare_words", "answer_entropy", "step_entropy")
 SEEDS = {"a": range(100, 110), "b": range(100, 105), "c": range(100, 105)}
-TUNING_SEEDS = range(0, 3)
+TUNING_SEEDS = range(0, 5)
 TUNED = ("random", "rare_words", "elad", "elad_free", "elad_samples", "step_entropy",
          "step_content", "inter", "answer_entropy", "intra")  # fmt: skip
 

@@ -130,7 +130,7 @@ def test_the_pool_runs_dry() -> None:
 def test_no_usable_annotation_in_the_first_query_is_an_error() -> None:
     teacher = FakeTeacher()
     teacher.default = Status.UNPARSED
-    with pytest.raises(EladError, match="initial query of 20.*unparsed"):
+    with pytest.raises(EladError, match=r"initial query of 20.*unparsed"):
         run(make(teacher=teacher))
 
 

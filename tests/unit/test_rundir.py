@@ -14,7 +14,7 @@ from elad_exp.types import Query, QueryItem, Sample
 
 def test_a_directory_that_holds_a_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text("{}")
-    with pytest.raises(ConfigError, match="already holds a run.*resume="):
+    with pytest.raises(ConfigError, match=r"already holds a run.*resume="):
         RunDirectory(tmp_path).create()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elad_exp.student.cache import PreallocatedCache
+from elad_exp.student.cache import CHUNK, PreallocatedCache
 
 # Finished rows are dropped once this share of a batch has finished: dropping copies the cache.
 DROP_SHARE = 0.2
@@ -89,7 +89,7 @@ def generate(
         decode_mask = additive(torch.cat([real, later], dim=1)[:, None, None], dtype)
     poll()
     logits = _forward(model, ids, positions, prefill_mask, cache)
-    cache.expand(k, width + 16)
+    cache.expand(k, width + CHUNK)
     logits = logits.repeat_interleave(k, dim=0)
     position = (positions[:, -1:] + 1).repeat_interleave(k, dim=0)
 
