@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -249,7 +250,15 @@ class Assembly:
             seed=config.seed,
             trainable=lambda annotation: encoder(annotation) is not None,
         )
-        rounds.clock.on_phase = self.console.phase
+
+        @contextmanager
+        def phase(name: str) -> Iterator[None]:
+            # One copy of the weights in the number format of inference serves the whole phase.
+            asks = name in ("score", "evaluate")
+            with self.console.phase(name), engine.phase() if asks else nullcontext():
+                yield
+
+        rounds.clock.on_phase = phase
         return rounds
 
     def _trainer(self, rounds: Rounds, sinks: Sequence[Sink]) -> tuple[L.Trainer, Stopping]:
