@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from elad_exp.errors import ConfigError, EladError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_EXCLUDED = "hydra.job.config.override_dirname.exclude_keys"
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
 
 
@@ -121,7 +123,7 @@ def _hydra(arguments: list[str]) -> int:
     """Sweeps and Hydra's own options."""
     import hydra
 
-    from elad_exp.config import compose_config, config_dir, register
+    from elad_exp.config import check_keys, compose_config, config_dir, fixed_overrides, register
 
     register()
     codes: list[int] = []
@@ -133,17 +135,28 @@ def _hydra(arguments: list[str]) -> int:
         path = Path(settings.runtime.output_dir)
         print(f"job {settings.job.num}: {settings.job.override_dirname}", flush=True)
         try:
+            check_keys(config)
             code = run_one(config, path, overrides=settings.overrides.task)
-        except EladError as error:
-            print(f"error: {error}", file=sys.stderr)
-            code = error.exit_code
+        except Exception as error:  # entry point: the other jobs shall run
+            from elad_exp.run import record_refusal
+
+            if isinstance(error, EladError):
+                print(f"error: {error}", file=sys.stderr)
+            else:
+                traceback.print_exc()
+            code = error.exit_code if isinstance(error, EladError) else 1
+            record_refusal(config, path, exit_code=code, reason=str(error))
+        if code > 128:  # Hydra would go on with the next job
+            raise SystemExit(code)
         codes.append(code)
         return code
 
     if any(a in ("-m", "--multirun") for a in arguments):
         # A mistake in a fixed part is told once, before any job starts.
-        fixed = [a for a in arguments if not a.startswith("-") and "," not in a]
-        compose_config([a for a in fixed if not a.startswith("hydra")])
+        fixed = fixed_overrides([a for a in arguments if not a.startswith("-")])
+        compose_config(list(fixed.values()))
+        # A job's folder is named after what is swept; with all overrides its name gets too long.
+        arguments = [*arguments, f"{_EXCLUDED}=[{','.join(fixed)}]"]
     argv, sys.argv = sys.argv, [sys.argv[0], *arguments]
     try:
         start = hydra.main(config_path=str(config_dir()), config_name="config", version_base="1.3")

@@ -90,8 +90,9 @@ def resumed_config(arguments: Sequence[str]) -> tuple[Path, DictConfig]:
     pairs = [split_override(argument) for argument in arguments]
     directory = Path(next(value for key, value in pairs if key == "resume"))
     saved = directory / "config.yaml"
-    if not saved.is_file():
-        raise ConfigError(f"resume={directory}: there is no run here (no config.yaml)")
+    for name in ("config.yaml", "result.json"):
+        if not (directory / name).is_file():
+            raise ConfigError(f"resume={directory}: there is no run here (no {name})")
     register()
     config = OmegaConf.load(saved)
     assert isinstance(config, DictConfig)

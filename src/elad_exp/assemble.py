@@ -11,11 +11,14 @@ from typing import Any
 import lightning as L
 import torch
 from hydra.utils import instantiate
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from elad_exp.budget.budget import Limits
+from elad_exp.budget.money import dollars, pico_usd
 from elad_exp.budget.store import Store
 from elad_exp.callbacks.build import build_callbacks
+from elad_exp.callbacks.checkpoint import StreamedCheckpoint
 from elad_exp.callbacks.loggers import Progress, RoundLog, Sink
 from elad_exp.callbacks.stopping import Stopping
 from elad_exp.console import Console
@@ -28,10 +31,10 @@ from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.student.build import BuiltStudent
-from elad_exp.student.engine import Engine
+from elad_exp.student.engine import Engine, choose_dtype
 from elad_exp.student.module import StudentModule
 from elad_exp.teachers.metered import MeteredTeacher
-from elad_exp.types import Annotation, Sample
+from elad_exp.types import Annotation, Sample, Spent
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +79,25 @@ def check(config: DictConfig) -> None:
     """
     problems = []
     schedule, selection = config.schedule, config.selection
-    for key in ("rounds", "initial_size", "query_size", "steps_per_round"):
-        if schedule[key] < 1:
-            problems.append(f"schedule.{key}={schedule[key]}: must be at least 1")
+    least = {
+        "schedule": {"rounds": 1, "initial_size": 1, "query_size": 1, "steps_per_round": 1},
+        "selection": {"max_attempts": 1},
+        "optim": {"batch_size": 1, "warmup_steps": 0, "weight_decay": 0, "clip": 0},
+        "trainer": {"threads": 1},
+    }
+    for group, keys in least.items():
+        for key, smallest in keys.items():
+            value = config[group][key]
+            if value is not None and value < smallest:
+                problems.append(f"{group}.{key}={value}: must be at least {smallest}")
+    if config.optim.learning_rate <= 0:
+        problems.append(f"optim.learning_rate={config.optim.learning_rate}: must be above 0")
+    most = config.budget.max_annotations
+    if most is not None and schedule.initial_size > most:
+        problems.append(
+            f"schedule.initial_size={schedule.initial_size} exceeds "
+            f"budget.max_annotations={most}; lower the first or raise the second"
+        )
     if schedule.reset not in ("warm", "scratch"):
         problems.append(f"schedule.reset={schedule.reset}: choose warm or scratch")
     if not 0 <= selection.audit_fraction < 1:
@@ -187,19 +206,18 @@ class Assembly:
             seed=config.seed,
         )
         sinks: list[Sink] = [build(sink) for sink in config.logger.values()]
-        trainer, stopping = self._trainer(rounds, sinks)
+        precision = config.trainer.precision
+        if precision == "auto":
+            large = choose_dtype(student.model, "auto") is torch.bfloat16
+            precision = "bf16-mixed" if large else "32-true"
+        student.info["precision"] = precision
+        trainer, stopping = self._trainer(rounds, sinks, precision)
         return Parts(
             rounds, module, data, trainer, stopping, sinks, splits, student, teacher, too_long
         )
 
     def _teacher(self, task: Task, splits: Splits, limits: Limits) -> MeteredTeacher:
         config = self.config
-        initial = config.schedule.initial_size
-        if limits.max_annotations is not None and initial > limits.max_annotations:
-            raise ConfigError(
-                f"schedule.initial_size={initial} exceeds budget.max_annotations="
-                f"{limits.max_annotations}; lower the first or raise the second"
-            )
         annotator = build(config.teacher)(task=task, gold=splits.gold, seed=config.seed)
         teacher = MeteredTeacher(
             annotator,
@@ -249,6 +267,7 @@ class Assembly:
             candidates=selection.candidates,
             seed=config.seed,
             trainable=lambda annotation: encoder(annotation) is not None,
+            spent_before=self._spent_before,
         )
 
         @contextmanager
@@ -261,7 +280,24 @@ class Assembly:
         rounds.clock.on_phase = phase
         return rounds
 
-    def _trainer(self, rounds: Rounds, sinks: Sequence[Sink]) -> tuple[L.Trainer, Stopping]:
+    def _spent_before(self, round: int) -> Spent:
+        """What the run's calls in rounds below `round` cost."""
+        calls = [
+            call
+            for call in self.store.calls(self.run_id)
+            if call["state"] in ("settled", "unknown") and call["round"] < round
+        ]
+        return Spent(
+            annotations=len({call["key"] for call in calls}),
+            calls=len(calls),
+            tokens=sum(call["spent"]["tokens"] for call in calls),
+            usd=dollars(sum(pico_usd(call["spent"]["usd"]) for call in calls)),
+            wall_s=self.wall_clock(),
+        )
+
+    def _trainer(
+        self, rounds: Rounds, sinks: Sequence[Sink], precision: str
+    ) -> tuple[L.Trainer, Stopping]:
         config = self.config
         callbacks = build_callbacks(
             rounds,
@@ -272,10 +308,10 @@ class Assembly:
                 RoundLog(rounds, sinks=sinks, console=self.console),
             ],
         )
-        trainer = L.Trainer(
+        trainer = build_trainer(
             accelerator=config.trainer.accelerator,
             devices=1,
-            precision=config.trainer.precision,
+            precision=precision,
             max_epochs=config.schedule.rounds,
             gradient_clip_val=config.optim.clip or None,
             callbacks=callbacks,
@@ -286,8 +322,19 @@ class Assembly:
             reload_dataloaders_every_n_epochs=1,
             default_root_dir=self.directory.path,
             use_distributed_sampler=False,
+            plugins=[StreamedCheckpoint()],
         )
         return trainer, next(c for c in callbacks if isinstance(c, Stopping))
+
+
+def build_trainer(*, accelerator: str, precision: str, **given: Any) -> L.Trainer:
+    """The trainer; a device or precision that this machine lacks is the user's error."""
+    try:
+        return L.Trainer(accelerator=accelerator, precision=precision, **given)  # type: ignore[arg-type]
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigError(
+            f"trainer.accelerator={accelerator}, trainer.precision={precision}: {error}"
+        ) from error
 
 
 def drop_too_long(splits: Splits, fits: Callable[[Sample], bool]) -> tuple[Splits, list[str]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -79,11 +80,16 @@ class OptimConfig:
 
 @dataclass
 class TrainerConfig:
-    """Where training runs; may differ when a run is resumed."""
+    """Where training runs; may differ when a run is resumed.
+
+    `precision` is Lightning's, or `auto`: mixed bfloat16 where the student is large and the
+    processor multiplies bfloat16 in hardware (the rule of `student.engine.choose_dtype`), else
+    float32.
+    """
 
     accelerator: str = "auto"
     threads: int | None = None
-    precision: str = "32-true"
+    precision: str = "auto"
 
 
 @dataclass
@@ -145,7 +151,38 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
             OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain(error)) from error
+    check_keys(config)
     return config
+
+
+def check_keys(config: DictConfig) -> None:
+    """Refuse keys that the schema does not have and `+` or `++` have added all the same.
+
+    Raises:
+        ConfigError: Names the first such key.
+    """
+    try:
+        OmegaConf.merge(OmegaConf.structured(RootConfig), OmegaConf.to_container(config))
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error)) from error
+
+
+def fixed_overrides(overrides: Sequence[str]) -> dict[str, str]:
+    """The overrides of a sweep that are the same in all its jobs, by key; not Hydra's own.
+
+    Raises:
+        ConfigError: An override does not parse.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(explain(error)) from error
+    swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
+    return {
+        override.key_or_group: str(override.input_line)
+        for override in parsed
+        if override.key_or_group not in swept and not override.is_hydra_override()
+    }
 
 
 def explain(error: Exception) -> str:

@@ -34,6 +34,21 @@ def bought(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
     }
 
 
+def teacher_auroc(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
+    """AUROC of every component for "the teacher found an error", on audit items only: among the
+    selected ones it would measure the selector. None where that is undefined.
+    """
+    checked = {a.sample.id: a for a in annotations if a.checked}
+    audit = [i for i in query.items if i.audit and i.scores and i.sample.id in checked]
+    if not audit:
+        return {}
+    wrong = [not checked[i.sample.id].accepted for i in audit]
+    found = {
+        name: metrics.auroc([i.scores[name] for i in audit], wrong) for name in audit[0].scores
+    }
+    return {f"auroc_teacher/{name}": m.to_dict() if m else None for name, m in found.items()}
+
+
 def score_line(round_: int, candidate: Candidate) -> dict[str, Any]:
     attempt = candidate.attempt
     return {

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from elad_exp import metrics
 from elad_exp.data.pool import Pool
 from elad_exp.errors import ConfigError, EladError
-from elad_exp.lines import annotation_line, bought, score_line, statuses
+from elad_exp.lines import annotation_line, bought, score_line, statuses, teacher_auroc
 from elad_exp.protocols import EVAL_SPLITS, Selector, Splits, StoppingRule, Student, Task
 from elad_exp.selectors.diagnose import diagnose
 from elad_exp.selectors.query import build_query, draw_candidates, initial_query
@@ -128,6 +128,8 @@ class Rounds:
         candidates: Samples scored in a round; null scores the whole pool.
         seed: Seed of all draws.
         trainable: Whether an annotation fits the student's context as a training example.
+        spent_before: What the purchases of the rounds below the given one cost. A run that is
+            resumed has answers in the store that are ahead of its rounds; null: it cannot be.
     """
 
     def __init__(
@@ -147,12 +149,14 @@ class Rounds:
         candidates: int | None,
         seed: int,
         trainable: Callable[[Annotation], bool] = lambda annotation: True,
+        spent_before: Callable[[int], Spent] | None = None,
     ) -> None:
         self.task, self.splits, self.student = task, splits, student
         self.scorer, self.selector, self.teacher = scorer, selector, teacher
         self.pool, self.journal, self.rules = pool, journal, tuple(rules)
         self.schedule, self.audit_fraction = schedule, audit_fraction
         self.candidates, self.seed, self.trainable = candidates, seed, trainable
+        self.spent_before = spent_before or (lambda round: teacher.spent())
         self.clock = PhaseClock()
         self.refused = ""
         self.empty_queries = 0
@@ -203,7 +207,7 @@ class Rounds:
             {
                 "round": self.pool.round,
                 "n_labelled": len(self.pool.labelled),
-                "spent": self.teacher.spent().to_dict(),
+                "spent": self.spent_before(self.pool.round).to_dict(),
                 "train_tokens": trained.get("train_tokens", 0),
                 "optimizer_steps": trained.get("optimizer_steps", 0),
                 "train_loss": trained.get("train_loss"),
@@ -223,7 +227,7 @@ class Rounds:
         return RoundState(
             round=self.pool.round,
             metrics={f"{split}/acc": line[split]["acc"]["value"] for split in EVAL_SPLITS},
-            spent=self.teacher.spent(),
+            spent=self.spent_before(self.pool.round),
             n_labelled=len(self.pool.labelled),
             n_unlabelled=len(self.pool.unlabelled),
             acceptance=(round(rate["value"] * rate["n"]), rate["n"]) if rate else (0, 0),
@@ -316,18 +320,19 @@ class Rounds:
         query = self.pool.open_query
         if query is None:
             return
-        before = self.teacher.spent()
+        before = self.spent_before(query.round)
         with self.clock.phase("annotate"):
             annotations = self.teacher.annotate(query)
         self.refused = self.teacher.last_refusal or ""
         self.take_in(query, annotations)
-        after = self.teacher.spent()
+        after = self.spent_before(query.round + 1)
         delta = {
             unit: round(getattr(after, unit) - getattr(before, unit), 6)
             for unit in ("annotations", "calls", "tokens", "usd")
         }
         self._add_to_snapshot(
             bought=bought(query, annotations) | {"spent": delta},
+            select=teacher_auroc(query, annotations) or None,
             seconds=self.clock.take("score", "annotate"),
         )
 
@@ -357,5 +362,6 @@ class Rounds:
     def _add_to_snapshot(self, **parts: Any) -> None:
         line = dict(self.journal.rounds[-1])
         for key, value in parts.items():
-            line[key] = line[key] | value if isinstance(line.get(key), dict) else value
+            old = line.get(key)
+            line[key] = old | (value or {}) if isinstance(old, dict) else value
         self.journal.put_round(line)

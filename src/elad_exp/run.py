@@ -15,7 +15,7 @@ from elad_exp.assemble import Assembly, Parts
 from elad_exp.assets import cache_dir
 from elad_exp.budget.store import Store
 from elad_exp.console import Console
-from elad_exp.errors import EladError, Interrupted, RunStopped
+from elad_exp.errors import EladError, Interrupted, RunStopped, UserError
 from elad_exp.record import Stopwatch, now, start_record, summarise
 from elad_exp.reporting.html import write_report
 from elad_exp.reporting.plots import curve_png
@@ -59,19 +59,35 @@ class Run:
     # -- life cycle --------------------------------------------------------------------------
 
     def execute(self) -> int:
-        """Run to the end; returns the exit code. Every outcome is recorded."""
+        """Run to the end; returns the exit code. Every outcome is recorded.
+
+        Raises:
+            UserError: A part cannot be built. The directory is as it was before.
+        """
+        try:
+            return self._execute()
+        except UserError:
+            if self.parts is None:
+                self.directory.undo()
+            raise
+
+    def _execute(self) -> int:
         self._save()
         handlers = [_log_to(self.directory.path / "run.log"), _say_downloads(self.console)]
         code = 1
         try:
+            # Handled until the outcome is written, so that a second signal ends that as well.
             with self.interrupt.installed():
-                parts = self.parts = self._assemble()
-                reason = self._fit(parts)
-                code = self._finish(parts, reason)
-        except BaseException as error:  # entry point: record, then re-raise or report
-            code = self._fail(error)
-            if not isinstance(error, EladError) and self.interrupt.signum is None:
-                raise
+                try:
+                    parts = self.parts = self._assemble()
+                    reason = self._fit(parts)
+                    code = self._finish(parts, reason)
+                except BaseException as error:  # entry point: record, then re-raise or report
+                    if isinstance(error, UserError) and self.parts is None:
+                        raise
+                    code = self._fail(error)
+                    if not isinstance(error, EladError) and self.interrupt.signum is None:
+                        raise
         finally:
             for sink in self.parts.sinks if self.parts else ():
                 sink.close(code)
@@ -238,6 +254,20 @@ class Run:
         log.warning(text)
         if text not in self.record["warnings"]:
             self.record["warnings"].append(text)
+
+
+def record_refusal(config: DictConfig, path: Path, *, exit_code: int, reason: str) -> None:
+    """Leave a `result.json` of a job of a sweep that could not begin, unless a run is there.
+
+    A single run that cannot begin leaves nothing; in a sweep its absence would go unnoticed.
+    """
+    if (path / "result.json").exists():
+        return
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    record = start_record(run_id=f"{config.name}-{secrets.token_hex(4)}", config=plain)
+    record |= {"status": "failed", "exit_code": exit_code, "stop_reason": reason}
+    path.mkdir(parents=True, exist_ok=True)
+    RunDirectory(path).write_json("result.json", record | {"finished_at": now()})
 
 
 def _log_to(path: Path) -> logging.Handler:

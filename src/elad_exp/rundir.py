@@ -11,6 +11,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from elad_exp.errors import ConfigError
 from elad_exp.types import Query
 
 Line = dict[str, Any]
+_STARTED = ("result.json", "config.yaml", "overrides.txt", "run.log")
+"""What is written before the first round is measured."""
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:
@@ -71,6 +74,8 @@ class RunDirectory:
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoints"
         self._rounds: list[Line] = []
+        self._made: list[Path] = []
+        self._before: dict[str, bytes] = {}
 
     def create(self) -> None:
         """Make the directory.
@@ -83,12 +88,18 @@ class RunDirectory:
                 f"{self.path} already holds a run; go on with it by resume={self.path}, "
                 "or choose another paths.run_dir"
             )
+        self._made = [
+            folder
+            for folder in (self.checkpoints, self.path, *self.path.absolute().parents)
+            if not folder.exists()
+        ]
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             probe = self.path / ".writable"
             probe.touch()
             probe.unlink()
         except OSError as error:
+            self._remove_folders()
             raise ConfigError(
                 f"paths.run_dir={self.path} cannot be written ({error.strerror}); choose another"
             ) from error
@@ -96,6 +107,29 @@ class RunDirectory:
     def reopen(self) -> None:
         """Read back what an earlier session wrote."""
         self._rounds = read_lines(self.path / "rounds.jsonl")
+        self._before = {
+            name: (self.path / name).read_bytes()
+            for name in _STARTED
+            if (self.path / name).exists()
+        }
+
+    def undo(self) -> None:
+        """Put back what was here before `create` or `reopen`, for a run that could not begin.
+
+        Only files that a run writes before it trains are touched, and only empty folders that
+        `create` made are removed.
+        """
+        for name in _STARTED:
+            if name in self._before:
+                write_atomic(self.path / name, self._before[name])
+            else:
+                (self.path / name).unlink(missing_ok=True)
+        self._remove_folders()
+
+    def _remove_folders(self) -> None:
+        for folder in self._made:
+            with suppress(OSError):  # somebody else has put something there
+                folder.rmdir()
 
     def write_json(self, name: str, value: Any) -> None:
         write_atomic(self.path / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
@@ -132,20 +166,28 @@ class RunDirectory:
 
     def kept_query(self, round: int) -> Query | None:
         """The query kept for this round, if the run was interrupted while it was open."""
+        query = self._kept()
+        return query if query is not None and query.round == round else None
+
+    def _kept(self) -> Query | None:
         path = self.path / "open_query.json"
         if not path.exists():
             return None
-        query = Query.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        return query if query.round == round else None
+        return Query.from_dict(json.loads(path.read_text(encoding="utf-8")))
 
     def cut_back(self, before: int) -> None:
-        """Keep lines of rounds below `before` only, and the scores behind a kept query."""
+        """Keep lines of rounds below `before` only, and the scores behind a kept query, which
+        may be a round ahead of the checkpoint.
+        """
         self._rounds = [x for x in read_lines(self.path / "rounds.jsonl") if x["round"] < before]
         self._write_lines("rounds.jsonl", self._rounds)
         for name in ("annotations.jsonl", "predictions.jsonl"):
             self._filter(name, lambda line: line["round"] < before)
-        last = before if self.kept_query(before) else before - 1
-        self._filter("scores.jsonl.gz", lambda line: line["round"] <= last)
+        kept = self._kept()
+        ahead = kept.round if kept else -1
+        self._filter(
+            "scores.jsonl.gz", lambda line: line["round"] < before or line["round"] == ahead
+        )
 
     def _filter(self, name: str, keep: Callable[[Mapping[str, Any]], bool]) -> None:
         self._write_lines(name, [x for x in read_lines(self.path / name) if keep(x)])

@@ -81,6 +81,7 @@ def saved_run(tmp_path: Path) -> Path:
 
     config = compose_config(["+experiment=quickstart", "budget.max_annotations=100"])
     (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    (tmp_path / "result.json").write_text("{}")
     return tmp_path
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import lightning as L
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from elad_exp.callbacks.annotation import Annotation
+from elad_exp.callbacks.checkpoint import RoundCheckpoint
 from elad_exp.callbacks.interruption import Interruption
 from elad_exp.callbacks.report import RoundReport
 from elad_exp.callbacks.reset import StudentReset
@@ -41,11 +41,11 @@ class CheckOrder(L.Callback):
         if tuple(found) != ORDER:
             names = ", ".join(c.__name__ for c in ORDER)
             raise ConfigError(f"the callbacks must be, in this order: {names}")
-        checkpoints = [c for c in callbacks if isinstance(c, ModelCheckpoint)]
-        if any(not c._save_on_train_epoch_end for c in checkpoints):
-            raise ConfigError("ModelCheckpoint must have save_on_train_epoch_end=True")
-        if not checkpoints or not isinstance(callbacks[-1], ModelCheckpoint):
-            raise ConfigError("a ModelCheckpoint must be the last callback")
+        if not isinstance(callbacks[-1], RoundCheckpoint):
+            raise ConfigError(
+                f"the last callback is {type(callbacks[-1]).__name__}; it must be RoundCheckpoint, "
+                "which saves a round after its purchase"
+            )
 
 
 def build_callbacks(
@@ -73,11 +73,5 @@ def build_callbacks(
         Selection(rounds),
         Annotation(rounds),
         *extra,
-        ModelCheckpoint(
-            dirpath=checkpoints,
-            save_top_k=0,
-            save_last=True,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
+        RoundCheckpoint(checkpoints),
     ]

@@ -82,6 +82,10 @@ class StudentModule(L.LightningModule):
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=rows)
         return loss
 
+    def on_validation_start(self) -> None:
+        """Free the gradients: they are as large as the student, and evaluation needs the room."""
+        self.zero_grad(set_to_none=True)
+
     def validation_step(self, batch: str, batch_idx: int) -> None:
         self.measure(batch)
 

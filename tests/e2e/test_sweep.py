@@ -1,0 +1,139 @@
+"""Sweeps: every job leaves its own record, whatever became of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from elad_exp import cli
+from elad_exp.__main__ import main
+from elad_exp.signals import Interrupt
+from tests.helpers_main import TINY, result
+
+
+def sweep(folder: Path, *overrides: str) -> int:
+    return main(["-m", *TINY, "schedule.rounds=2", f"hydra.sweep.dir={folder}", *overrides])
+
+
+def jobs(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.rglob("result.json"))
+
+
+def test_jobs_of_a_sweep_have_folders_of_their_own_and_can_be_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweep"
+    grid = ("selector=random,rare_words", "budget.max_annotations=8,10", "seed=0,1")
+    assert sweep(folder, *grid) == 0
+    found = [result(path) for path in jobs(folder)]
+    assert len(found) == 8
+    assert {r["status"] for r in found} == {"completed"}
+    kinds = {
+        (r["selector"]["name"], r["budget"]["limits"]["max_annotations"], r["seed"]) for r in found
+    }
+    assert len(kinds) == 8
+    assert [r["spent"]["annotations"] for r in found].count(8) == 4
+    assert len({r["run_id"] for r in found}) == 8
+    capsys.readouterr()
+
+    figures = tmp_path / "figures.json"
+    assert cli.main(["compare", str(folder), "--json", str(figures)]) == 0
+    shown = capsys.readouterr().out
+    assert "rare_words" in shown
+    assert "random" in shown
+    settings = json.loads(figures.read_text())["settings"]
+    assert len(settings) == 2  # one for each budget
+    for setting in settings:
+        for row in setting["rows"]:
+            accuracy = row["accuracy"]
+            assert accuracy["n"] == 2  # seeds
+            assert accuracy["ci95"][0] <= accuracy["value"] <= accuracy["ci95"][1]
+            assert f"{accuracy['value']:.3f}" in shown
+
+
+@pytest.mark.parametrize("where", ["before", "while building"])
+def test_a_failing_job_is_recorded_and_the_others_run(
+    tmp_path: Path, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweep"
+    bad = {"before": "budget.max_annotations=3,8", "while building": "selection.samples=0,2"}
+    assert sweep(folder, bad[where]) == 1
+    first, second = (result(path) for path in jobs(folder))
+    assert (first["status"], first["exit_code"]) == ("failed", 2)
+    assert first["stop_reason"] in capsys.readouterr().err
+    assert (second["status"], second["exit_code"]) == ("completed", 0)
+    assert cli.main(["compare", str(folder)]) == 0
+    assert "failed" in capsys.readouterr().out
+
+
+def test_a_crash_in_one_job_does_not_keep_the_others_from_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from elad_exp.student.module import StudentModule
+
+    step = StudentModule.training_step
+
+    def crash_once(self: StudentModule, batch: dict, batch_idx: int) -> object:  # type: ignore[type-arg]
+        if self.seed == 0:
+            raise RuntimeError("a defect")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(StudentModule, "training_step", crash_once)
+    folder = tmp_path / "sweep"
+    assert sweep(folder, "seed=0,1") == 1
+    first, second = (result(path) for path in jobs(folder))
+    assert (first["status"], first["exit_code"]) == ("failed", 1)
+    assert first["stop_reason"] == "RuntimeError: a defect"
+    assert second["status"] == "completed"
+
+
+def test_a_signal_ends_the_sweep_and_not_only_its_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked_to_stop(self: Interrupt) -> None:
+        self.signum = signal.SIGTERM
+        check(self)
+
+    check = Interrupt.check
+    monkeypatch.setattr(Interrupt, "check", asked_to_stop)
+    folder = tmp_path / "sweep"
+    with pytest.raises(SystemExit) as ended:
+        sweep(folder, "seed=0,1")
+    assert ended.value.code == 143
+    assert [result(path)["status"] for path in jobs(folder)] == ["stopped"]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ("optim.batch_sise=4", "batch_sise"),
+        ("selector=nope", "rare_words"),
+        ("experiment=almanac", "write +experiment"),
+    ],
+)
+def test_a_mistake_in_what_all_jobs_share_is_told_once_before_any(
+    tmp_path: Path, mistake: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweep"
+    assert sweep(folder, "seed=0,1", mistake) == 2
+    error = capsys.readouterr().err
+    assert error.count("error:") == 1
+    assert message in error
+    assert not folder.exists()
+
+
+def test_a_sweep_into_the_folder_of_another_leaves_its_results(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    assert sweep(folder, "seed=0,1") == 0
+    before = [result(path) for path in jobs(folder)]
+    assert sweep(folder, "seed=0,1") == 1
+    assert [result(path) for path in jobs(folder)] == before
+
+
+def test_all_sweep_syntaxes_of_hydra_are_swept(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    assert sweep(folder, "seed=range(0,2)", "stopping=[budget,rounds]", "schedule.rounds=1") == 0
+    assert [result(path)["seed"] for path in jobs(folder)] == [0, 1]

@@ -1,0 +1,53 @@
+"""Figures that stand in the lines of a run."""
+
+from __future__ import annotations
+
+from elad_exp.lines import bought, teacher_auroc
+from elad_exp.types import (
+    Annotation,
+    Explanation,
+    Query,
+    QueryItem,
+    Sample,
+    Status,
+    StepVerdict,
+)
+
+
+def item(i: int, *, audit: bool, score: float) -> QueryItem:
+    attempt = Explanation.of(["a"], "yes")
+    return QueryItem(Sample(f"s{i}", "q"), attempt, None, {"inter": score}, audit)
+
+
+def judged(i: int, *, accepted: bool) -> Annotation:
+    verdict = StepVerdict(1, accepted, None if accepted else "b")
+    return Annotation(
+        Sample(f"s{i}", "q"),
+        Explanation.of(["b"], "yes"),
+        Status.OK,
+        "t",
+        (verdict,),
+        None if accepted else 1,
+    )
+
+
+def test_teacher_auroc_and_acceptance_use_audit_items_only() -> None:
+    query = Query(
+        1,
+        (
+            item(0, audit=True, score=0.9),
+            item(1, audit=True, score=0.1),
+            item(2, audit=False, score=0.0),
+        ),
+    )
+    annotations = [judged(0, accepted=False), judged(1, accepted=True), judged(2, accepted=False)]
+    assert teacher_auroc(query, annotations)["auroc_teacher/inter"]["value"] == 1.0
+    line = bought(query, annotations)
+    assert (line["acceptance_audit"]["value"], line["acceptance_audit"]["n"]) == (0.5, 2)
+    assert (line["acceptance_selected"]["value"], line["acceptance_selected"]["n"]) == (0.0, 1)
+
+
+def test_teacher_auroc_is_undefined_when_all_are_accepted_or_none_was_checked() -> None:
+    query = Query(1, (item(0, audit=True, score=0.9),))
+    assert teacher_auroc(query, [judged(0, accepted=True)]) == {"auroc_teacher/inter": None}
+    assert teacher_auroc(query, []) == {}
