@@ -232,7 +232,7 @@ main(sys.argv[2:])
 """
 
 
-@pytest.mark.parametrize("calls", [4, 9])
+@pytest.mark.parametrize("calls", [9, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_run_killed_in_a_purchase_ends_with_the_same_ids_and_the_same_bill(
     tmp_path: Path, calls: int, whole: dict[str, Any]
 ) -> None:
@@ -252,6 +252,7 @@ def test_a_run_killed_in_a_purchase_ends_with_the_same_ids_and_the_same_bill(
     assert found == {key: value for key, value in whole.items() if key != "ledger"}
 
 
+@pytest.mark.slow
 def test_a_call_that_may_have_been_billed_is_charged_at_its_bound(tmp_path: Path) -> None:
     path = tmp_path / "run"
     sent = KILLED.replace("os.kill(", "self.store.mark_sent(call_id); os.kill(")

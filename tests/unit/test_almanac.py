@@ -23,7 +23,7 @@ from elad_exp.tasks.almanac.sampling import FAMILIES, MIX
 from elad_exp.types import Explanation, Sample
 
 CONDITIONS = ("long_tailed", "uniform", "shifted")
-SMALL = "2549d23ad273cdff9d175933ffd79ab75f095ef2a19078020324b7e258508298"
+SMALL = "98ec91458fabc7097b3b812882a0cb8e8760623e74c2e2439d146af52abcda40"
 SIZES = {"n_pool": 1200, "n_dev": 200, "n_test": 600}
 
 
