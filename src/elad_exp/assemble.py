@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
@@ -59,9 +60,7 @@ def build(option: Any, **given: Any) -> Any:
     """Instantiate a config node; a wrong key or value is the user's error, in one line."""
     try:
         return instantiate(option, **given)
-    except EladError:
-        raise
-    except Exception as error:
+    except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, EladError):
             raise cause from error
