@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from elad_exp.__main__ import main
-from elad_exp.reporting.schema import validate
 from elad_exp.rundir import read_lines
+from tests.helpers_main import bought, result
 
 SMALL = [
     "+experiment=quickstart",
@@ -35,16 +33,6 @@ SMALL = [
 
 def run(path: Path, *overrides: str) -> int:
     return main([*SMALL, f"paths.run_dir={path}", *overrides])
-
-
-def result(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((path / "result.json").read_text())
-    validate(found)
-    return found
-
-
-def bought(path: Path) -> list[tuple[int, str]]:
-    return [(x["round"], x["id"]) for x in read_lines(path / "annotations.jsonl")]
 
 
 def test_a_run_completes_with_the_counts_of_its_schedule(tmp_path: Path) -> None:

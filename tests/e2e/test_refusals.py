@@ -191,6 +191,7 @@ def test_files_in_the_directory_that_are_not_of_a_run_stay(
     place.mkdir(parents=True)
     (place / "mine.txt").write_text("keep")
     refused(tmp_path, capsys, [*TINY, f"paths.run_dir={place}", "selection.samples=0"])
+    assert [(p.name, p.read_text()) for p in place.iterdir()] == [("mine.txt", "keep")]
 
 
 def test_an_output_that_cannot_be_written(

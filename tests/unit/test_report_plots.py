@@ -72,6 +72,7 @@ def test_drawing_needs_no_display_and_leaves_no_state(tmp_path: Path) -> None:
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_svg_places_points_by_cost_and_accuracy(tmp_path: Path) -> None:

@@ -271,6 +271,8 @@ def test_unused_bound_comes_back_when_settled(store):
 
 def test_a_free_call_fits_under_a_dollar_limit_of_zero(store):
     reserve(store, bound=Usage(1, 1), limits=Limits(max_usd=0))
+    with pytest.raises(BudgetExceeded):
+        reserve(store, "dear", bound=Usage(1, 1, 1e-9), limits=Limits(max_usd=0))
 
 
 # -- owners --------------------------------------------------------------------------------------
