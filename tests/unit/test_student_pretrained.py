@@ -67,7 +67,12 @@ def test_f23_attention_dropout_makes_two_training_passes_of_a_llama_differ(tmp_p
 
 
 def test_a_dropout_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None:
-    saved(tmp_path)
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    _, tokenizer = tiny()
+    config = GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=2)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="a gpt2 model has no such setting"):
         load_pretrained(tmp_path, attention_dropout=0.1)
 

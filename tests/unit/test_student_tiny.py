@@ -65,8 +65,9 @@ def test_the_default_shape_has_about_a_million_parameters_and_all_three_dropouts
     pool = [sample(f"Is {i * 7919} the {i}th of {i * i} things?") for i in range(600)]
     model, _ = build_tiny(TASK, pool, seed=0)
     assert 0.7e6 < sum(p.numel() for p in model.parameters()) < 2e6
-    config = model.config
-    assert config.resid_pdrop == config.embd_pdrop == config.attn_pdrop == 0.1
+    rates = [m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)]
+    assert len(rates) > 1 + model.config.num_hidden_layers  # embedding, and twice in each block
+    assert set(rates) == {model.config.attention_dropout} == {0.1}
 
 
 def test_saved_and_loaded_it_is_the_same_student(tmp_path: Path) -> None:
@@ -84,8 +85,20 @@ def test_saved_and_loaded_it_is_the_same_student(tmp_path: Path) -> None:
         torch.testing.assert_close(model(ids).logits, again(ids).logits)
 
 
-def test_values_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"d_model=30 must be a multiple of student\.heads=4"):
-        tiny(d_model=30, heads=4)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"d_model": 30, "heads": 4}, r"d_model=30: must be a multiple of twice student\.heads=4"),
+        ({"layers": 0}, r"student\.layers=0: must be at least 1"),
+        ({"heads": -2}, r"student\.heads=-2: must be at least 1"),
+        ({"dropout": 2}, r"student\.dropout=2: must be at least 0 and below 1"),
+    ],
+)
+def test_shapes_that_make_no_model_are_refused(change: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tiny(**change)
+
+
+def test_a_vocabulary_without_room_for_all_bytes_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 259"):
         build_tokenizer(["a"], vocab_size=258, max_length=8)
