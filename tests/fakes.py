@@ -109,7 +109,7 @@ class FakeTeacher:
             )
         return out
 
-    def spent(self) -> Spent:
+    def spent(self, *, before_round: int | None = None) -> Spent:
         return Spent(annotations=self.n, calls=self.n, tokens=10 * self.n)
 
     def costs(self, annotation: Annotation) -> dict[str, Any]:

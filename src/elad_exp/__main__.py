@@ -83,7 +83,6 @@ def run_one(
     directory = RunDirectory(path)
     if resumed:
         raised_only(Limits(**directory.read_json("result.json")["budget"]["limits"]), limits)
-        directory.reopen()
     console = Console()
     from elad_exp.assemble import check  # heavy: torch, Lightning
     from elad_exp.run import Run
@@ -93,9 +92,13 @@ def run_one(
     check(config)
     if not resumed:
         directory.create()
-        directory.write_text("overrides.txt", "".join(f"{o}\n" for o in overrides))
-    directory.write_text("config.yaml", OmegaConf.to_yaml(config, resolve=True))
-    return Run(config, directory, console=console, resumed=resumed).execute()
+    with directory.held():
+        if resumed:
+            directory.reopen()
+        else:
+            directory.write_text("overrides.txt", "".join(f"{o}\n" for o in overrides))
+        directory.write_text("config.yaml", OmegaConf.to_yaml(config, resolve=True))
+        return Run(config, directory, console=console, resumed=resumed).execute()
 
 
 def _quiet_libraries() -> None:

@@ -16,7 +16,6 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from elad_exp.budget.budget import Limits
-from elad_exp.budget.money import dollars, pico_usd
 from elad_exp.budget.store import Store
 from elad_exp.callbacks.build import build_callbacks
 from elad_exp.callbacks.checkpoint import StreamedCheckpoint
@@ -35,7 +34,7 @@ from elad_exp.student.build import BuiltStudent
 from elad_exp.student.engine import Engine, choose_dtype
 from elad_exp.student.module import StudentModule
 from elad_exp.teachers.metered import MeteredTeacher
-from elad_exp.types import Annotation, Sample, Spent
+from elad_exp.types import Annotation, Sample
 
 log = logging.getLogger(__name__)
 
@@ -266,7 +265,6 @@ class Assembly:
             candidates=selection.candidates,
             seed=config.seed,
             trainable=lambda annotation: encoder(annotation) is not None,
-            spent_before=self._spent_before,
         )
 
         @contextmanager
@@ -278,21 +276,6 @@ class Assembly:
 
         rounds.clock.on_phase = phase
         return rounds
-
-    def _spent_before(self, round: int) -> Spent:
-        """What the run's calls in rounds below `round` cost."""
-        calls = [
-            call
-            for call in self.store.calls(self.run_id)
-            if call["state"] in ("settled", "unknown") and call["round"] < round
-        ]
-        return Spent(
-            annotations=len({call["key"] for call in calls}),
-            calls=len(calls),
-            tokens=sum(call["spent"]["tokens"] for call in calls),
-            usd=dollars(sum(pico_usd(call["spent"]["usd"]) for call in calls)),
-            wall_s=self.wall_clock(),
-        )
 
     def _trainer(
         self, rounds: Rounds, sinks: Sequence[Sink], precision: str

@@ -7,6 +7,7 @@ A run's configuration is code: never resume or export a stranger's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,4 +198,13 @@ def explain(error: Exception) -> str:
     first = str(error).splitlines()[0] if str(error) else ""
     if first and first not in lines and "merging override" in first:
         lines.insert(0, first)
-    return " ".join(lines).replace("full_key: ", "at ")
+    return " ".join(lines).replace("full_key: ", "at ") + _options(str(cause))
+
+
+def _options(message: str) -> str:
+    """The options of a group, which Hydra leaves out when the unknown one stood in a list."""
+    unknown = re.search(r"Could not load '(.+)/", message)
+    if not unknown:
+        return ""
+    found = sorted(path.stem for path in (config_dir() / unknown[1]).glob("*.yaml"))
+    return f" Available options in '{unknown[1]}': {' '.join(found)}"

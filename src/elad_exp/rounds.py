@@ -53,7 +53,7 @@ class MeteredTeacher(Protocol):
     last_refusal: str | None
 
     def annotate(self, query: Query) -> list[Annotation]: ...
-    def spent(self) -> Spent: ...
+    def spent(self, *, before_round: int | None = None) -> Spent: ...
     def costs(self, annotation: Annotation) -> dict[str, Any]: ...
 
 
@@ -128,8 +128,6 @@ class Rounds:
         candidates: Samples scored in a round; null scores the whole pool.
         seed: Seed of all draws.
         trainable: Whether an annotation fits the student's context as a training example.
-        spent_before: What the purchases of the rounds below the given one cost. A run that is
-            resumed has answers in the store that are ahead of its rounds; null: it cannot be.
     """
 
     def __init__(
@@ -149,14 +147,12 @@ class Rounds:
         candidates: int | None,
         seed: int,
         trainable: Callable[[Annotation], bool] = lambda annotation: True,
-        spent_before: Callable[[int], Spent] | None = None,
     ) -> None:
         self.task, self.splits, self.student = task, splits, student
         self.scorer, self.selector, self.teacher = scorer, selector, teacher
         self.pool, self.journal, self.rules = pool, journal, tuple(rules)
         self.schedule, self.audit_fraction = schedule, audit_fraction
         self.candidates, self.seed, self.trainable = candidates, seed, trainable
-        self.spent_before = spent_before or (lambda round: teacher.spent())
         self.clock = PhaseClock()
         self.refused = ""
         self.empty_queries = 0
@@ -207,7 +203,7 @@ class Rounds:
             {
                 "round": self.pool.round,
                 "n_labelled": len(self.pool.labelled),
-                "spent": self.spent_before(self.pool.round).to_dict(),
+                "spent": self._spent().to_dict(),
                 "train_tokens": trained.get("train_tokens", 0),
                 "optimizer_steps": trained.get("optimizer_steps", 0),
                 "train_loss": trained.get("train_loss"),
@@ -219,6 +215,10 @@ class Rounds:
             }
         )
 
+    def _spent(self) -> Spent:
+        """What the closed queries cost: a run that is resumed may have answers of later ones."""
+        return self.teacher.spent(before_round=self.pool.round)
+
     def state(self) -> RoundState:
         """What the stopping rules see."""
         line = self.journal.rounds[-1]
@@ -227,7 +227,7 @@ class Rounds:
         return RoundState(
             round=self.pool.round,
             metrics={f"{split}/acc": line[split]["acc"]["value"] for split in EVAL_SPLITS},
-            spent=self.spent_before(self.pool.round),
+            spent=self._spent(),
             n_labelled=len(self.pool.labelled),
             n_unlabelled=len(self.pool.unlabelled),
             acceptance=(round(rate["value"] * rate["n"]), rate["n"]) if rate else (0, 0),
@@ -320,12 +320,12 @@ class Rounds:
         query = self.pool.open_query
         if query is None:
             return
-        before = self.spent_before(query.round)
+        before = self._spent()
         with self.clock.phase("annotate"):
             annotations = self.teacher.annotate(query)
         self.refused = self.teacher.last_refusal or ""
         self.take_in(query, annotations)
-        after = self.spent_before(query.round + 1)
+        after = self._spent()
         delta = {
             unit: round(getattr(after, unit) - getattr(before, unit), 6)
             for unit in ("annotations", "calls", "tokens", "usd")

@@ -6,12 +6,13 @@ back to a round when a run resumes.
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,25 @@ class RunDirectory:
             raise ConfigError(
                 f"paths.run_dir={self.path} cannot be written ({error.strerror}); choose another"
             ) from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out. The system lets go when this one ends, however it ends.
+
+        Raises:
+            ConfigError: Another process runs in the directory.
+        """
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"{self.path} is in use by another process; wait until it ends, or stop it"
+                ) from error
+            yield
+        finally:
+            os.close(descriptor)
 
     def reopen(self) -> None:
         """Read back what an earlier session wrote."""

@@ -14,7 +14,7 @@ import pytest
 
 from elad_exp.__main__ import main
 from elad_exp.config import config_dir
-from elad_exp.rundir import read_lines
+from elad_exp.rundir import RunDirectory, read_lines
 from tests.helpers_main import SIZES, TINY, result, run, tree
 
 
@@ -43,7 +43,7 @@ def refused(
     ("overrides", "message"),
     [
         (["selector=nope"], "nope.*random"),
-        (["stopping=[nope]"], "stopping/nope"),
+        (["stopping=[nope]"], "stopping/nope.*dev_plateau"),
         (["optim.batch_sise=4"], "batch_sise"),
         (["dataset.n_pol=4"], "n_pol"),
         (["+selector.weight=1"], "weight"),
@@ -215,6 +215,8 @@ def test_resume_with_another_configuration(
     for changed in ("budget.max_usd=abc", "budget.max_foo=1", "trainer.threads=0", "logger=nope"):
         refused(tmp_path, capsys, [*go_on, changed])
     refused(tmp_path, capsys, ["resume=OUT/elsewhere"])
+    with RunDirectory(place).held():
+        assert "in use by another process" in refused(tmp_path, capsys, go_on)
 
 
 def test_resume_without_the_data_leaves_the_run_as_it_is(

@@ -24,6 +24,15 @@ def test_an_unwritable_place_is_refused(tmp_path: Path) -> None:
         RunDirectory(tmp_path / "file" / "run").create()
 
 
+def test_only_one_process_runs_in_a_directory(tmp_path: Path) -> None:
+    first, second = RunDirectory(tmp_path), RunDirectory(tmp_path)
+    in_use = pytest.raises(ConfigError, match="in use by another process")
+    with first.held(), in_use, second.held():
+        pass
+    with second.held():  # free again
+        pass
+
+
 def test_cut_back_drops_later_rounds_and_half_lines(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.create()

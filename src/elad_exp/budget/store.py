@@ -252,16 +252,16 @@ class Store:
         )
         return {row[0]: row[1] for row in rows}
 
-    def spent(self, run_id: str) -> Spent:
-        """Settled and unknown calls, as if the cache had been empty.
+    def spent(self, run_id: str, *, before_round: int | None = None) -> Spent:
+        """Settled and unknown calls, as if the cache had been empty; null: of all rounds.
 
         `wall_s` is that of the latest reservation among them.
         """
-        return self._sum(run_id, _CHARGED)
+        return self._sum(run_id, _CHARGED, before_round=before_round)
 
     def paid(self, run_id: str) -> Spent:
         """Like `spent`, without what the shared cache answered."""
-        return self._sum(run_id, _CHARGED, only="AND cached = 0")
+        return self._sum(run_id, _CHARGED, uncached=True)
 
     def held(self, run_id: str) -> Spent:
         """Bounds of the calls that are reserved or sent."""
@@ -333,19 +333,30 @@ class Store:
                 f"{state} here"
             )
 
-    def _sum(self, run_id: str, states: tuple[str, ...], *, only: str = "") -> Spent:
-        totals = self._totals(run_id, states, only=only)
+    def _sum(self, run_id: str, states: tuple[str, ...], **only: Any) -> Spent:
+        totals = self._totals(run_id, states, **only)
         return Spent(**(totals | {"usd": dollars(totals.pop("pico_usd"))}))
 
-    def _totals(self, run_id: str, states: tuple[str, ...], *, only: str = "") -> dict[str, Any]:
+    def _totals(
+        self,
+        run_id: str,
+        states: tuple[str, ...],
+        *,
+        uncached: bool = False,
+        before_round: int | None = None,
+    ) -> dict[str, Any]:
         marks = ", ".join("?" for _ in states)
         row = self._select(
             "SELECT count(DISTINCT key) AS annotations, count(*) AS calls,"
             " coalesce(sum(prompt_tokens + completion_tokens), 0) AS tokens,"
             " coalesce(sum(pico_usd), 0) AS pico_usd, coalesce(max(wall_s), 0.0) AS wall_s"
-            f" FROM calls WHERE run_id = ? AND state IN ({marks}) {only}",
+            f" FROM calls WHERE run_id = ? AND state IN ({marks})"
+            " AND (NOT ? OR cached = 0) AND (? IS NULL OR round < ?)",
             run_id,
             *states,
+            uncached,
+            before_round,
+            before_round,
         )[0]
         return dict(row)
 

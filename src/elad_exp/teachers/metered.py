@@ -105,9 +105,12 @@ class MeteredTeacher:
                 self.on_progress(len(bought), len(query.items))
         return bought
 
-    def spent(self) -> Spent:
-        """What the run would have cost with an empty cache; budgets and curves use this."""
-        return replace(self.store.spent(self.run_id), wall_s=self.wall_clock())
+    def spent(self, *, before_round: int | None = None) -> Spent:
+        """What the run, or its rounds below `before_round`, would have cost with an empty cache;
+        budgets and curves use this.
+        """
+        spent = self.store.spent(self.run_id, before_round=before_round)
+        return replace(spent, wall_s=self.wall_clock())
 
     def paid(self) -> Spent:
         """What left for this run; an answer from the shared cache is free."""
