@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from elad_exp.assets import resolve_model
 from elad_exp.errors import AssetError, ConfigError
+from elad_exp.student.build import converted_folder
 from elad_exp.student.pretrained import convert_gguf, dequantised_name, load_pretrained
 from tests.unit.student_toys import engine, tiny
 
@@ -90,6 +92,20 @@ def test_what_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_converted_folder_is_not_made_again(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     assert convert_gguf(tmp_path / "absent.gguf", tmp_path / "out") == tmp_path / "out"
+
+
+def test_a_replaced_gguf_is_converted_anew_and_not_beside_the_users_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ELAD_EXP_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "mine").mkdir()
+    gguf = tmp_path / "mine" / "x.gguf"
+    gguf.write_bytes(b"one")
+    first = converted_folder(resolve_model(str(gguf)))
+    assert first == converted_folder(resolve_model(str(gguf.parent)))
+    assert first.is_relative_to(tmp_path / "cache")
+    gguf.write_bytes(b"another")
+    assert converted_folder(resolve_model(str(gguf))) != first
 
 
 @pytest.mark.slow

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from elad_exp.assets import resolve_model
+from elad_exp.assets import ModelFiles, cache_dir, resolve_model
 from elad_exp.data.collate import render
 from elad_exp.protocols import Splits, Task
 from elad_exp.student.engine import Engine
@@ -47,6 +49,18 @@ class BuiltStudent:
             tokens_per_batch=self.tokens_per_batch,
             chat_template=self.chat_template,
         )
+
+
+def converted_folder(files: ModelFiles) -> Path:
+    """Where the converted GGUF is kept: in our cache, because a user's folder is only read.
+
+    Named after path, size and time of change, so that a replaced file is converted anew.
+    """
+    assert files.gguf_file is not None
+    path = (files.path / files.gguf_file).resolve()
+    found = path.stat()
+    key = hashlib.sha256(f"{path}:{found.st_size}:{found.st_mtime_ns}".encode()).hexdigest()[:16]
+    return cache_dir() / "converted" / key
 
 
 def _parameters(model: torch.nn.Module) -> int:
@@ -145,7 +159,7 @@ class PretrainedStudent:
         folder, name = files.path, self.name
         if files.gguf_file:
             name = dequantised_name(files.gguf_file)
-            folder = convert_gguf(files.path / files.gguf_file, files.path / name)
+            folder = convert_gguf(files.path / files.gguf_file, converted_folder(files) / name)
         model, tokenizer = load_pretrained(folder, attention_dropout=self.attention_dropout)
         info = {
             "name": name,

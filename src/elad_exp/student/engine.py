@@ -20,6 +20,7 @@ from elad_exp.protocols import Task
 from elad_exp.rng import generator
 from elad_exp.student.forced import TokenTree, continuations, score_trees
 from elad_exp.student.generate import Generated, generate
+from elad_exp.student.memory import release_memory
 from elad_exp.student.steps import TokenTexts, with_uncertainty
 from elad_exp.types import Explanation, Sample
 
@@ -152,12 +153,14 @@ class Engine:
             yield self._inference
             return
         training = self.model.training
+        release_memory()
         self._inference = self._prepare()
         try:
             yield self._inference
         finally:
             self._inference = None
             self.model.train(training)
+            release_memory()
 
     def _prepare(self) -> Any:
         dtype = choose_dtype(self.model, self.inference_dtype)
