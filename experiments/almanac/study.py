@@ -1,7 +1,7 @@
 """The almanac study: which selector needs how many annotations (DESIGN: comparing methods).
 
     python experiments/almanac/study.py                    # every job that is not finished
-    python experiments/almanac/study.py --part tuning      # seeds 0-4, reported on dev
+    python experiments/almanac/study.py --part tuning      # seeds 0-2, reported on dev
     python experiments/almanac/study.py --summarise        # tables and figures from finished jobs
 
 Jobs run in two processes with one thread each. A finished job is skipped, so the study may be
@@ -25,9 +25,14 @@ HERE = Path(__file__).parent
 CONDITIONS = {"a": "almanac", "b": "almanac_uniform", "c": "almanac_shifted"}
 REPORTED = ("elad", "random", "rare_words", "answer_entropy", "step_entropy")
 SEEDS = {"a": range(100, 110), "b": range(100, 105), "c": range(100, 105)}
-TUNING_SEEDS = range(0, 5)
-TUNED = ("random", "rare_words", "elad", "elad_free", "elad_samples", "step_entropy",
-         "step_content", "inter", "answer_entropy", "intra")  # fmt: skip
+TUNING_SEEDS = range(0, 3)
+TUNED = {
+    "random": ("selector=random",),
+    "elad": ("selector=elad",),
+    "elad_even": ("selector=elad", "selector.weights.step_entropy=1"),
+    "elad_equal": ("selector=elad_equal",),
+}
+"""Name -> overrides. `elad_even` is `elad` with equal weights, `elad_equal` has `intra` as well."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Job:
             "elad_exp",
             "+experiment=almanac",
             f"dataset={CONDITIONS[self.condition]}",
-            f"selector={self.selector}",
+            *TUNED.get(self.selector, (f"selector={self.selector}",)),
             f"seed={self.seed}",
             "logger=none",
             "trainer.threads=1",
