@@ -4,8 +4,8 @@
 
 For every component: how well it tells wrong attempts from right ones (all candidates, gold
 answer), how well it tells attempts that the teacher would correct from those it accepts (audit
-items), and how much of it the question's family alone explains (eta squared). A score that is
-mostly a property of the question cannot say what this student does not know.
+items), and how much of its variance the question's family and the attempt's final answer explain
+(eta squared). A score that either explains cannot say what this student does not know.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def table(runs: Iterable[Path]) -> list[str]:
     scores = defaultdict(list)
     audited = defaultdict(list)
     families = defaultdict(lambda: defaultdict(list))
+    answers = defaultdict(lambda: defaultdict(list))
     for run in runs:
         for line in read(run / "scores.jsonl.gz"):
             if line["round"] < FIRST_ROUND:
@@ -62,6 +63,7 @@ def table(runs: Iterable[Path]) -> list[str]:
             for name, value in line["scores"].items():
                 scores[name].append(value)
                 families[name][true.meta["family"]].append(value)
+                answers[name][str(line["attempt_answer"])].append(value)
         for line in read(run / "annotations.jsonl"):
             if line["round"] < FIRST_ROUND or not line["audit"]:
                 continue
@@ -69,8 +71,9 @@ def table(runs: Iterable[Path]) -> list[str]:
             for name, value in line["scores"].items():
                 audited[name].append(value)
     out = [
-        "| component | AUROC, attempt wrong | AUROC, teacher corrects (audit) | explained by family |",
-        "| --- | --- | --- | --- |",
+        "| component | AUROC, attempt wrong | AUROC, teacher corrects (audit) "
+        "| explained by family | by the attempt's answer | mean by answer |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for name in sorted(scores):
         cells = (
@@ -78,6 +81,8 @@ def table(runs: Iterable[Path]) -> list[str]:
             shown(scores[name], wrong),
             shown(audited[name], corrected),
             f"{100 * eta_squared(families[name]):.0f} %",
+            f"{100 * eta_squared(answers[name]):.0f} %",
+            ", ".join(f"{a} {sum(v) / len(v):.2f}" for a, v in sorted(answers[name].items())),
         )
         out.append(f"| {' | '.join(cells)} |")
     return out
