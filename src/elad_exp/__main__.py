@@ -84,6 +84,7 @@ def run_one(
     if resumed:
         raised_only(Limits(**directory.read_json("result.json")["budget"]["limits"]), limits)
     console = Console()
+    _quiet_environment()
     from elad_exp.assemble import check  # heavy: torch, Lightning
     from elad_exp.run import Run
 
@@ -101,11 +102,16 @@ def run_one(
         return Run(config, directory, console=console, resumed=resumed).execute()
 
 
-def _quiet_libraries() -> None:
-    """Libraries log to `run.log`; what they say on the terminal is not for our users."""
+def _quiet_environment() -> None:
+    """What libraries read once, when they are imported."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def _quiet_libraries() -> None:
+    """Libraries log to `run.log`; what they say on the terminal is not for our users."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         library = logging.getLogger(name)
         library.setLevel(logging.WARNING)
