@@ -10,6 +10,7 @@ import csv
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from elad_exp import metrics
 
@@ -17,7 +18,18 @@ FIELDS = (
     "condition", "selector", "seed", "round", "annotations", "tokens", "train_tokens",
     "dev_acc", "test_acc", "mean_steps", "score_s", "acceptance", "commit",
 )  # fmt: skip
-COSTS = {"annotations": "annotations", "tokens": "teacher tokens", "train_tokens": "train tokens"}
+COSTS = {
+    "annotations": "annotations",
+    "tokens": "teacher tokens",
+    "train_tokens": "student training tokens",
+}
+STYLES = {  # colours that colour-blind readers can tell apart
+    "elad": ("#0072B2", "-"),
+    "random": ("#000000", "--"),
+    "rare_words": ("#D55E00", "-"),
+    "answer_entropy": ("#E69F00", "-"),
+    "step_entropy": ("#009E73", "-"),
+}
 
 
 def collect(root: Path) -> list[dict[str, object]]:
@@ -152,37 +164,67 @@ def _needed(n: metrics.Needed) -> str:
 
 
 def figure(rows: list[dict[str, str]], value: str, path: Path) -> None:
-    """Mean curve of each selector against annotations and teacher tokens, a row a condition."""
+    """Mean curve of each selector, a row a condition, a column a cost."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    import numpy as np
+    from matplotlib.ticker import EngFormatter
 
     conditions = sorted({row["condition"] for row in rows})
     names = {"a": "(a) long-tailed", "b": "(b) uniform", "c": "(c) shifted"}
-    colours = ["#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
-    fig, axes = plt.subplots(
-        len(conditions), 2, figsize=(9, 3.1 * len(conditions)), squeeze=False, sharey="row"
-    )
+    size = (4.2 * len(COSTS), 3.1 * len(conditions))
+    fig, axes = plt.subplots(len(conditions), len(COSTS), figsize=size, squeeze=False, sharey="row")
     for row_axes, condition in zip(axes, conditions, strict=True):
-        for axis, cost in zip(row_axes, ("annotations", "tokens"), strict=True):
-            found = curves(rows, cost, value)[condition]
-            for colour, selector in zip(colours, sorted(found, key=_order), strict=False):
-                grid, values = metrics.mean_curve(list(found[selector].values()))
-                mean = values.mean(axis=0)
-                axis.plot(grid, mean, color=colour, label=selector, lw=1.6)
-                if len(values) > 1:
-                    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-                    axis.fill_between(grid, mean - error, mean + error, color=colour, alpha=0.12)
+        for axis, cost in zip(row_axes, COSTS, strict=True):
+            seeds = _draw(axis, curves(rows, cost, value)[condition])
             axis.set_xlabel(COSTS[cost])
-            axis.grid(alpha=0.25)
-        seeds = len(next(iter(curves(rows, "annotations", value)[condition].values())))
-        row_axes[0].set_ylabel(f"{names[condition]}\n{value.replace('_', ' ')}, {seeds} seeds")
+            axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        row_axes[0].set_ylabel(f"{names[condition]}\n{_words(value)}, {seeds} seeds")
     axes[0][0].legend(fontsize=8, loc="lower right")
+    fig.tight_layout()
+    fig.savefig(path, dpi=110)
+    plt.close(fig)
+
+
+def headline(rows: list[dict[str, str]], value: str, path: Path) -> None:
+    """Condition (a) against annotations from the first purchase on: the README's figure."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    fig, axis = plt.subplots(figsize=(7.2, 3.9))
+    bought = [row for row in rows if row["round"] != "0"]
+    seeds = _draw(axis, curves(bought, "annotations", value)["a"])
+    axis.set_xlabel("annotations bought")
+    axis.set_ylabel(f"{_words(value)}, mean of {seeds} seeds")
+    axis.legend(fontsize=9, loc="lower right")
+    axis.spines[["top", "right"]].set_visible(False)
     fig.tight_layout()
     fig.savefig(path, dpi=130)
     plt.close(fig)
+
+
+def _draw(axis: Any, found: dict) -> int:
+    """Mean and standard error of each selector; returns the number of seeds."""
+    import numpy as np
+
+    others = iter(("#CC79A7", "#56B4E9", "#F0E442", "#999999"))
+    for selector in sorted(found, key=_order):
+        grid, values = metrics.mean_curve(list(found[selector].values()))
+        mean = values.mean(axis=0)
+        colour, style = STYLES.get(selector) or (next(others), "-")
+        axis.plot(grid, mean, style, color=colour, label=selector, lw=1.6)
+        if len(values) > 1:
+            error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+            axis.fill_between(grid, mean - error, mean + error, color=colour, alpha=0.12)
+    axis.grid(alpha=0.25)
+    return len(found["random"])
+
+
+def _words(value: str) -> str:
+    return value.replace("_acc", " accuracy")
 
 
 def _order(selector: str) -> tuple[bool, bool, str]:
@@ -203,6 +245,7 @@ def summarise(root: Path, out: Path) -> None:
         text += [f"### Condition ({condition})", "", *table(rows, condition, value)]
     (out / f"{part}_tables.md").write_text("\n".join(text))
     figure(rows, value, out / f"{part}.png")
+    headline(rows, value, out / f"{part}_a.png")
     print("\n".join(text))
 
 
