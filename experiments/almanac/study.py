@@ -24,7 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CONDITIONS = {"a": "almanac", "b": "almanac_uniform", "c": "almanac_shifted"}
 REPORTED = ("elad", "random", "rare_words", "answer_entropy", "step_entropy")
-SEEDS = {"a": range(100, 110), "b": range(100, 105), "c": range(100, 105)}
+SEEDS = {"a": range(110, 120), "b": range(110, 115), "c": range(110, 115)}
 TUNING_SEEDS = range(0, 3)
 TUNED = {
     "random": ("selector=random",),

@@ -239,7 +239,7 @@ def summarise(root: Path, out: Path) -> None:
     if collected:
         write_csv(collected, csv_path)
     rows = read_csv(csv_path)
-    value = "dev_acc" if part == "tuning" else "test_acc"
+    value = "dev_acc" if part.startswith("tuning") else "test_acc"
     text = [f"Measured on {value.split('_')[0]}; commits: {_commits(rows)}.", ""]
     for condition in sorted({row["condition"] for row in rows}):
         text += [f"### Condition ({condition})", "", *table(rows, condition, value)]

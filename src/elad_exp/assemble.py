@@ -192,6 +192,7 @@ class Assembly:
             learning_rate=config.optim.learning_rate,
             weight_decay=config.optim.weight_decay,
             warmup_steps=config.optim.warmup_steps,
+            decay_steps=config.schedule.steps_per_round if config.optim.decay else None,
             seed=config.seed,
             measure=rounds.measure,
         )

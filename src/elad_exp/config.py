@@ -69,11 +69,14 @@ class SelectionConfig:
 
 @dataclass
 class OptimConfig:
-    """AdamW with a constant learning rate after a linear warm-up."""
+    """AdamW; a linear warm-up, then constant or, with `decay`, falling within each round
+    (`student.module.rate_at`).
+    """
 
     learning_rate: float = MISSING
     weight_decay: float = 0.01
     warmup_steps: int = 20
+    decay: bool = False
     batch_size: int = 32
     clip: float = 1.0
     train_on: str = "full"

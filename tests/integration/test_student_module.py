@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from elad_exp.data.collate import IGNORE, collate
-from elad_exp.student.module import StudentModule, target_loss
+from elad_exp.student.module import StudentModule, rate_at, target_loss
 from tests.unit.student_toys import TASK, engine, pairs, rows, tiny
 
 
@@ -125,6 +126,12 @@ def test_f10_the_learning_rate_warms_up_by_steps_then_stays() -> None:
         parts["optimizer"].step()
         schedule["scheduler"].step()
     assert rates == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+
+
+def test_the_learning_rate_falls_within_a_round_and_starts_anew() -> None:
+    rates = [rate_at(step, warmup_steps=2, decay_steps=4) for step in range(9)]
+    falling = [1.0, 0.7625, 0.525, 0.2875]
+    assert rates == pytest.approx([0.5, *falling[1:], *falling, 1.0])
 
 
 def test_only_matrices_decay_and_every_parameter_is_trained_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from elad_exp.data.collate import IGNORE
 from elad_exp.rng import derive_seed
 from elad_exp.student.engine import Engine
+
+LAST_RATE = 0.05
+"""Where the learning rate is headed within a round, as a share of the highest."""
 
 
 def target_loss(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
@@ -32,16 +36,30 @@ def target_loss(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
     return nn.functional.cross_entropy(logits.flatten(0, 1), learnt.flatten(), ignore_index=IGNORE)
 
 
+def rate_at(step: int, *, warmup_steps: int, decay_steps: int | None) -> float:
+    """The learning rate of optimizer step `step` (from 0), as a share of the highest.
+
+    Within each round it falls linearly to a twentieth: a student is measured, and asked how
+    certain it is, at the end of a round, and a high rate there blurs what it has just learnt.
+    """
+    rate = min(1.0, (step + 1) / max(warmup_steps, 1))
+    if decay_steps:
+        rate *= 1 - (1 - LAST_RATE) * (step % decay_steps) / decay_steps
+    return rate
+
+
 class StudentModule(L.LightningModule):
     """Trains a student on annotations, one epoch a round.
 
     Args:
         model: A decoder-only language model of Hugging Face.
         engine: The same student at inference.
-        learning_rate: Constant after warm-up. There is no schedule over all steps, because their
-            number would be taken from the first, smallest pool.
+        learning_rate: The highest; see `rate_at`. There is no schedule over all steps, because
+            their number would be taken from the first, smallest pool.
         weight_decay: For matrices; not for biases and norms.
-        warmup_steps: Optimizer steps until the full learning rate, linearly.
+        warmup_steps: Optimizer steps until the full learning rate, linearly, once.
+        decay_steps: Steps of a round, over which the learning rate falls, to start anew with the
+            next; null keeps it constant.
         seed: Seed of dropout, with the epoch and the number of the batch in it.
         measure: Called with the name of a split at validation.
     """
@@ -54,13 +72,14 @@ class StudentModule(L.LightningModule):
         learning_rate: float,
         weight_decay: float = 0.01,
         warmup_steps: int = 0,
+        decay_steps: int | None = None,
         seed: int = 0,
         measure: Callable[[str], None] = lambda split: None,
     ) -> None:
         super().__init__()
         self.model, self.engine, self.measure = model, engine, measure
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.warmup_steps, self.seed = warmup_steps, seed
+        self.warmup_steps, self.decay_steps, self.seed = warmup_steps, decay_steps, seed
         self.train_tokens = 0
         """Tokens read in training so far, prompts included, padding not."""
 
@@ -90,16 +109,18 @@ class StudentModule(L.LightningModule):
         self.measure(batch)
 
     def configure_optimizers(self) -> Any:
-        """AdamW; linear warm-up in optimizer steps, then constant."""
+        """AdamW; the learning rate by `rate_at`, in optimizer steps."""
         trained = [p for p in self.model.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.learning_rate)
-        steps = max(self.warmup_steps, 1)
-        warmup = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: min(1.0, (n + 1) / steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warmup, "interval": "step"}}
+        rates = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            partial(rate_at, warmup_steps=self.warmup_steps, decay_steps=self.decay_steps),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["train_tokens"] = self.train_tokens
