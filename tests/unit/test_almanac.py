@@ -59,7 +59,7 @@ def test_configurations_differ_in_condition_alone(name: str, condition: str, n_t
     assert (task.condition, task.sizes["test"]) == (condition, n_test)
     assert task.families == MIX
     if name != "almanac_small":
-        assert task.world == AlmanacTask().world
+        assert task.world == configured("almanac").world
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
