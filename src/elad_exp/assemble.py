@@ -166,6 +166,10 @@ class Assembly:
         self.console, self.wall_clock, self.interrupted = console, wall_clock, interrupted
         self.plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
 
+    def _advance(self, done: int, total: int) -> None:
+        self.interrupted()
+        self.console.advance(done, total)
+
     def assemble(self) -> Parts:
         """Load data and student, then build the loop and its trainer.
 
@@ -177,7 +181,10 @@ class Assembly:
             torch.set_num_threads(config.trainer.threads)
         task: Task = build(config.dataset)
         splits = task.load()
-        student: BuiltStudent = build(config.student).build(task, splits, seed=config.seed)
+        with self.console.phase("exercises"):
+            student: BuiltStudent = build(config.student).build(
+                task, splits, seed=config.seed, on_progress=self._advance
+            )
         engine = student.engine(task)
         engine.interrupted = self.interrupted
         engine.on_progress = self.console.advance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -93,6 +93,15 @@ class CheckableTask(Task, Protocol):
 
     def complete(self, sample: Sample, earlier: Sequence[str]) -> tuple[tuple[str, ...], str]:
         """The steps still missing after the right steps `earlier`, and the right answer."""
+        ...
+
+
+@runtime_checkable
+class ExerciseTask(Task, Protocol):
+    """A task that can make questions whose answers teach its language but none of its facts."""
+
+    def exercises(self, batches: int, size: int) -> Iterator[list[tuple[Sample, Explanation]]]:
+        """Batches of up to `size` questions that are in no split, with right explanations."""
         ...
 
 

@@ -23,7 +23,7 @@ from tests.helpers_main import SIZES, main, result
 # How a test covers each experiment: overrides that make it tiny, or why it is not run here.
 EXPERIMENTS: dict[str, list[str] | str] = {
     "quickstart": SIZES,
-    "almanac": SIZES,
+    "almanac": [*SIZES, "student.exercises=2"],
     "strategyqa": "needs 451 MB of downloads; its parts are tested one by one",
 }
 GROUPS = ("budget", "dataset", "logger", "schedule", "selector", "stopping", "student", "teacher")

@@ -70,11 +70,13 @@ def test_intra_excess_compares_with_attempts_of_equal_length():
     assert excess == pytest.approx([-0.1, 0.1, 0.0, 0.0])
 
 
-def test_step_entropy_mean_and_maximum():
+def test_step_entropy_mean_maximum_and_sum():
     assert c.step_entropy(attempt(0.2, 1.0)) == pytest.approx(0.6)
     assert c.step_entropy_max(attempt(0.2, 1.0)) == 1.0
+    assert c.step_entropy_sum(attempt(0.2, 1.0)) == pytest.approx(1.2)
     assert c.step_entropy(attempt()) is None
     assert c.step_entropy_max(attempt()) is None
+    assert c.step_entropy_sum(attempt()) is None
 
 
 def test_step_entropy_refuses_a_student_without_entropies():

@@ -19,7 +19,7 @@ from elad_exp.types import Explanation, Sample, normalise
 
 TEXT = frozenset({"rare_words", "question_length"})
 """Need the questions only: no student."""
-FREE = frozenset({"step_entropy", "step_entropy_max"})
+FREE = frozenset({"step_entropy", "step_entropy_max", "step_entropy_sum"})
 """Need the greedy attempt only."""
 FORCED_PARTIAL = frozenset({"intra", "intra_excess"})
 """Need answers forced after parts of the attempt; closed answer sets only."""
@@ -27,7 +27,7 @@ FORCED_DIRECT = frozenset({"direct_entropy"})
 """Need the answer forced without an explanation; closed answer sets only."""
 ANSWER = frozenset({"answer_entropy", "least_confidence", "margin"})
 """Need the answer forced after the attempt (closed sets) or sampled explanations (open ones)."""
-SAMPLED = frozenset({"inter", "step_content"})
+SAMPLED = frozenset({"inter", "step_content", "step_content_sum"})
 """Need sampled explanations."""
 CLOSED_ONLY = FORCED_PARTIAL | FORCED_DIRECT
 COMPONENTS = TEXT | FREE | FORCED_PARTIAL | FORCED_DIRECT | ANSWER | SAMPLED
@@ -134,8 +134,8 @@ def _step_entropies(attempt: Explanation) -> list[float]:
     values = [step.entropy for step in attempt.steps if step.entropy is not None]
     if len(values) != len(attempt.steps):
         raise ConfigError(
-            "the student reports no entropy for its steps, which step_entropy and "
-            "step_entropy_max need; choose other components or another student"
+            "the student reports no entropy for its steps, which step_entropy, step_entropy_max "
+            "and step_entropy_sum need; choose other components or another student"
         )
     return values
 
@@ -155,6 +155,17 @@ def step_entropy_max(attempt: Explanation) -> float | None:
     Range 0 to ln(vocabulary). Free: kept from generating the attempt.
     """
     return max(_step_entropies(attempt), default=None)
+
+
+def step_entropy_sum(attempt: Explanation) -> float | None:
+    """Mean token entropy inside each step, then the sum over steps. None without steps.
+
+    What a whole explanation leaves open: an annotation answers all of it, and counts once however
+    long it is. Prefers long explanations, so read it beside `question_length` and teacher tokens.
+    Range 0 to n ln(vocabulary). Free: kept from generating the attempt.
+    """
+    values = _step_entropies(attempt)
+    return math.fsum(values) if values else None
 
 
 def facts(text: str) -> tuple[str, ...]:
@@ -187,6 +198,15 @@ def whole_text(text: str) -> tuple[str, ...]:
 CONTENT_KEYS: dict[str, Callable[[str], tuple[str, ...]]] = {"facts": facts, "text": whole_text}
 
 
+def _content_entropies(
+    explanations: Sequence[Explanation], key: Callable[[str], tuple[str, ...]]
+) -> list[float]:
+    keys = [[key(step.text) for step in explanation.steps] for explanation in explanations]
+    longest = max(map(len, keys), default=0)
+    rows = [[steps[i] if i < len(steps) else None for steps in keys] for i in range(longest)]
+    return [entropy(vote(row).values()) for row in rows]
+
+
 def step_content(
     explanations: Sequence[Explanation], *, key: Callable[[str], tuple[str, ...]] = facts
 ) -> float | None:
@@ -195,12 +215,16 @@ def step_content(
     A missing step is a symbol of its own; the indices run to the longest explanation. None where
     none of them has a step. Range 0 to ln k. Cost: shares the generations of `inter`.
     """
-    keys = [[key(step.text) for step in explanation.steps] for explanation in explanations]
-    longest = max(map(len, keys), default=0)
-    if longest == 0:
-        return None
-    rows = [[steps[i] if i < len(steps) else None for steps in keys] for i in range(longest)]
-    return math.fsum(entropy(vote(row).values()) for row in rows) / longest
+    values = _content_entropies(explanations, key)
+    return math.fsum(values) / len(values) if values else None
+
+
+def step_content_sum(
+    explanations: Sequence[Explanation], *, key: Callable[[str], tuple[str, ...]] = facts
+) -> float | None:
+    """As `step_content`, but the sum over indices; see `step_entropy_sum`. Range 0 to n ln k."""
+    values = _content_entropies(explanations, key)
+    return math.fsum(values) if values else None
 
 
 def least_confidence(probabilities: Iterable[float]) -> float:

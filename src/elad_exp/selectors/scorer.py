@@ -215,9 +215,11 @@ class Scorer:
         one: dict[str, Callable[[_Evidence], float | None]] = {
             "step_entropy": lambda e: c.step_entropy(e.attempt),
             "step_entropy_max": lambda e: c.step_entropy_max(e.attempt),
+            "step_entropy_sum": lambda e: c.step_entropy_sum(e.attempt),
             "intra": intra,
             "inter": lambda e: c.inter([x.answer for x in e.sampled]),
             "step_content": lambda e: c.step_content(e.sampled, key=key),
+            "step_content_sum": lambda e: c.step_content_sum(e.sampled, key=key),
             "answer_entropy": lambda e: c.entropy(e.answer_probabilities()),
             "least_confidence": lambda e: c.least_confidence(e.answer_probabilities()),
             "margin": lambda e: c.margin(e.answer_probabilities()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,15 @@ from elad_exp.assets import ModelFiles, cache_dir, resolve_model
 from elad_exp.data.collate import render
 from elad_exp.protocols import Splits, Task
 from elad_exp.student.engine import Engine
+from elad_exp.student.exercises import pretrained
 from elad_exp.student.pretrained import convert_gguf, dequantised_name, load_pretrained
 from elad_exp.student.tiny import build_tiny
+
+OnProgress = Callable[[int, int], None]
+
+
+def ignore(done: int, total: int) -> None:
+    """Show no progress."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,9 @@ class TinyStudent:
     """A small transformer trained from scratch, with its own tokenizer.
 
     The tokenizer is built from the pool's questions and the task's grammar, never from dev or
-    test; the initial weights depend on the seed alone.
+    test; the initial weights depend on the seed alone. With `exercises` it is trained on so many
+    batches of the task's exercises first; like those of any pretrained model, its weights are
+    then the same for every seed.
 
     Args:
         d_model: Width.
@@ -81,6 +91,8 @@ class TinyStudent:
         max_length: Context in tokens.
         max_new_tokens: Longest explanation with its answer, in tokens.
         dropout: Residual, embedding and attention dropout.
+        exercises: Batches of exercises to learn from before the first round, see
+            `student.exercises`; 0 for none.
     """
 
     def __init__(
@@ -93,17 +105,21 @@ class TinyStudent:
         max_length: int,
         max_new_tokens: int,
         dropout: float,
+        exercises: int = 0,
     ) -> None:
+        self.exercises = exercises
         self.d_model, self.layers, self.heads = d_model, layers, heads
         self.vocab_size, self.dropout = vocab_size, dropout
         self.max_length, self.max_new_tokens = max_length, max_new_tokens
 
-    def build(self, task: Task, splits: Splits, *, seed: int) -> BuiltStudent:
-        """Make tokenizer and model."""
+    def build(
+        self, task: Task, splits: Splits, *, seed: int, on_progress: OnProgress = ignore
+    ) -> BuiltStudent:
+        """Make tokenizer and model, and train it on exercises unless the cache has the result."""
         model, tokenizer = build_tiny(
             task,
             splits.pool,
-            seed=seed,
+            seed=0 if self.exercises else seed,
             d_model=self.d_model,
             layers=self.layers,
             heads=self.heads,
@@ -111,9 +127,21 @@ class TinyStudent:
             max_length=self.max_length,
             dropout=self.dropout,
         )
+        source = "from scratch"
+        if self.exercises:
+            key = pretrained(
+                model,
+                tokenizer,
+                task,
+                splits,
+                batches=self.exercises,
+                max_length=self.max_length,
+                on_progress=on_progress,
+            )
+            source = f"{self.exercises} batches of exercises, {key}"
         info = {
             "name": "tiny",
-            "source": "from scratch",
+            "source": source,
             "parameters": _parameters(model),
             "dtype": "float32",
         }
@@ -153,7 +181,9 @@ class PretrainedStudent:
         self.attention_dropout, self.chat_template = attention_dropout, chat_template
         self.tokens_per_batch = tokens_per_batch
 
-    def build(self, task: Task, splits: Splits, *, seed: int) -> BuiltStudent:
+    def build(
+        self, task: Task, splits: Splits, *, seed: int, on_progress: OnProgress = ignore
+    ) -> BuiltStudent:
         """Find or fetch the model and load it. Raises `AssetError` when it can be had nowhere."""
         files = resolve_model(self.name)
         folder, name = files.path, self.name

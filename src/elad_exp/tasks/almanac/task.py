@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import Splits
 from elad_exp.tasks.almanac import grammar, phrases
 from elad_exp.tasks.almanac.draw import Draw
+from elad_exp.tasks.almanac.exercises import exercises
 from elad_exp.tasks.almanac.grammar import Plan
 from elad_exp.tasks.almanac.invent import invent_world
 from elad_exp.tasks.almanac.parts import LABELS
 from elad_exp.tasks.almanac.sampling import FAMILIES, MIX, Item, generate
 from elad_exp.tasks.almanac.world import World
 from elad_exp.tasks.reasoning import YES_NO, ReasoningTask
-from elad_exp.types import Gold, GoldBook, Sample
+from elad_exp.types import Explanation, Gold, GoldBook, Sample
 
 REVISION = "almanac-1"
 # Whether the frequencies of entities are long-tailed: (pool, dev and test).
@@ -80,14 +82,14 @@ class AlmanacTask(ReasoningTask):
         self.condition = condition
         self.tail = tail
         self.split_seed = split_seed
-        self.world: World = invent_world(
-            entities=entities,
-            years=years,
-            amounts=amounts,
-            categories=categories,
-            lifespan=lifespan,
-            seed=world_seed,
-        )
+        self._shape: dict[str, Any] = {
+            "entities": entities,
+            "years": years,
+            "amounts": amounts,
+            "categories": categories,
+            "lifespan": lifespan,
+        }
+        self.world: World = invent_world(**self._shape, seed=world_seed)
 
     def load(self) -> Splits:
         """Generate the splits. A question belongs to one split, whatever the condition."""
@@ -154,6 +156,22 @@ class AlmanacTask(ReasoningTask):
             *(f"Answer: {answer}" for answer in YES_NO),
         )
         return texts * 2  # tokenizers tend to ignore what occurs once
+
+    def exercises(self, batches: int, size: int) -> Iterator[list[tuple[Sample, Explanation]]]:
+        """Questions about worlds with these names and other facts, see `exercises`; no id of
+        `load()` among them.
+        """
+        drawn = exercises(
+            self.world,
+            shape=self._shape,
+            families=self.families,
+            seed=self.split_seed,
+            batches=batches,
+            size=size,
+            known=self._plans.keys(),
+        )
+        for items in drawn:
+            yield [(i.sample, Explanation.of(i.plan.texts, i.plan.answer)) for i in items]
 
     def _entry(self, name: str) -> str:
         facts = self.world.facts[name]
