@@ -17,8 +17,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from elad_exp.assemble import build
-from elad_exp.config import compose_config
 from elad_exp.metrics import auroc
 
 HERE = Path(__file__).parent
@@ -46,8 +47,6 @@ def shown(scores: Sequence[float], wrong: Sequence[bool]) -> str:
 
 
 def table(runs: Iterable[Path]) -> list[str]:
-    config = compose_config(["+experiment=almanac"])
-    gold = build(config.dataset).load().gold
     wrong: list[bool] = []
     corrected: list[bool] = []
     scores = defaultdict(list)
@@ -55,6 +54,7 @@ def table(runs: Iterable[Path]) -> list[str]:
     families = defaultdict(lambda: defaultdict(list))
     answers = defaultdict(lambda: defaultdict(list))
     for run in runs:
+        gold = build(OmegaConf.load(run / "config.yaml").dataset).load().gold
         for line in read(run / "scores.jsonl.gz"):
             if line["round"] < FIRST_ROUND:
                 continue

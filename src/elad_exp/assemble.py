@@ -166,8 +166,10 @@ class Assembly:
         self.console, self.wall_clock, self.interrupted = console, wall_clock, interrupted
         self.plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
 
-    def _advance(self, done: int, total: int) -> None:
+    def _exercised(self, done: int, total: int) -> None:
         self.interrupted()
+        if done == 1:
+            self.console.say(f"student   learns from {total} batches of exercises, once")
         self.console.advance(done, total)
 
     def assemble(self) -> Parts:
@@ -183,7 +185,7 @@ class Assembly:
         splits = task.load()
         with self.console.phase("exercises"):
             student: BuiltStudent = build(config.student).build(
-                task, splits, seed=config.seed, on_progress=self._advance
+                task, splits, seed=config.seed, on_progress=self._exercised
             )
         engine = student.engine(task)
         engine.interrupted = self.interrupted

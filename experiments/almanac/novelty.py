@@ -1,0 +1,124 @@
+"""What would each selector have found, given the same student? From stored scores, no training.
+
+    python experiments/almanac/novelty.py [RUN ...]    # default: elad's runs of condition (a)
+
+In every round of a finished run all selectors choose from the same stored candidates. For each
+choice: how many facts per annotation it states that no annotation had stated before, each counted
+once, and by how much the share of dev's facts that have been stated grows. `bound` takes the
+candidate with the most new facts each time, which needs the gold; no selector can know it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from elad_exp.assemble import build
+from elad_exp.rng import generator
+from elad_exp.selectors import components
+from elad_exp.selectors.combine import ComponentSelector, RandomSelector
+from elad_exp.tasks.almanac import AlmanacTask
+from elad_exp.types import Candidate, Sample
+
+HERE = Path(__file__).parent
+Found = dict[str, list[tuple[float, float]]]
+
+
+class Facts:
+    """The facts of a run's questions, those stated before a round, and how often dev needs each."""
+
+    def __init__(self, task: AlmanacTask) -> None:
+        self.task = task
+        self.splits = task.load()
+        self.pool = {sample.id: sample for sample in self.splits.pool}
+        self.needed = Counter(fact for sample in self.splits.dev for fact in self.of(sample))
+
+    def of(self, sample: Sample) -> list[str]:
+        return [str(claim) for claim in self.task.plan(sample).facts]
+
+    def new(self, samples: Iterable[Sample], stated: set[str]) -> set[str]:
+        return {fact for sample in samples for fact in self.of(sample)} - stated
+
+    def bound(self, samples: Sequence[Sample], n: int, stated: set[str]) -> list[Sample]:
+        left, chosen, known = list(samples), [], set(stated)
+        for _ in range(n):
+            best = max(left, key=lambda sample: len(self.new([sample], known)))
+            left.remove(best)
+            chosen.append(best)
+            known.update(self.of(best))
+        return chosen
+
+
+def read(path: Path) -> list[dict]:
+    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [json.loads(line) for line in text.decode().splitlines()]
+
+
+def look(run: Path, found: Found) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    facts = Facts(build(config.dataset))
+    annotations = read(run / "annotations.jsonl")
+    by_round = defaultdict(list)
+    for line in read(run / "scores.jsonl.gz"):
+        by_round[line["round"]].append(line)
+    for number, lines in by_round.items():
+        labelled = [facts.pool[a["id"]] for a in annotations if a["round"] < number]
+        stated = facts.new(labelled, set())
+        samples = [facts.pool[line["id"]] for line in lines]
+        rare = components.rare_words(samples, labelled)
+        candidates = [
+            Candidate(
+                sample,
+                line["scores"]
+                | {"rare_words": r, "question_length": components.question_length(sample)},
+                None,
+                (),
+            )
+            for sample, line, r in zip(samples, lines, rare, strict=True)
+        ]
+        selectors = [RandomSelector(), build(config.selector)]
+        selectors += [ComponentSelector(name) for name in sorted(candidates[0].scores)]
+        n = config.schedule.query_size
+        chosen = {
+            selector.name: [
+                item.sample
+                for item in selector.select(candidates, n, generator(config.seed, "novelty"))
+            ]
+            for selector in selectors
+        }
+        chosen["bound"] = facts.bound(samples, n, stated)
+        for name, picked in chosen.items():
+            new = facts.new(picked, stated)
+            covers = sum(facts.needed[fact] for fact in new) / sum(facts.needed.values())
+            found[name].append((len(new) / n, covers))
+
+
+def main() -> None:
+    default = Path("runs/almanac-study/report/a").glob("elad-*")
+    runs = [Path(name) for name in sys.argv[1:]] or sorted(default)
+    found: Found = defaultdict(list)
+    for run in runs:
+        look(run, found)
+    rounds = len(found["bound"])
+    lines = [
+        f"{len(runs)} runs, {rounds} rounds.",
+        "",
+        "| selector | new facts per annotation | more of dev's facts stated, a round |",
+        "| --- | --- | --- |",
+    ]
+    for name in sorted(found, key=lambda name: -np.mean(found[name], axis=0)[1]):
+        facts, covers = np.mean(found[name], axis=0)
+        lines.append(f"| {name} | {facts:.2f} | {100 * covers:.1f} % |")
+    (HERE / "novelty.md").write_text("\n".join([*lines, ""]))
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
