@@ -122,7 +122,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._rounds: list[dict[str, Any]] = []
         self.lines: dict[str, list[dict[str, Any]]] = {}
-        self.kept: Query | None = None
+        self.kept: tuple[Query, dict[str, Any]] | None = None
 
     @property
     def rounds(self) -> list[dict[str, Any]]:
@@ -134,8 +134,8 @@ class MemoryJournal:
     def append(self, name: str, lines: Sequence[dict[str, Any]]) -> None:
         self.lines.setdefault(name, []).extend(lines)
 
-    def keep_query(self, query: Query) -> None:
-        self.kept = query
+    def keep_query(self, query: Query, snapshot: dict[str, Any]) -> None:
+        self.kept = (query, snapshot)
 
-    def kept_query(self, round: int) -> Query | None:
-        return self.kept if self.kept and self.kept.round == round else None
+    def kept_query(self, round: int) -> tuple[Query, dict[str, Any]] | None:
+        return self.kept if self.kept and self.kept[0].round == round else None

@@ -9,7 +9,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def _dispatch(arguments: list[str]) -> int:
     if any(argument.split("=")[0] in _HYDRA_FLAGS for argument in arguments):
         return _hydra(arguments)
     if any(argument in ("-m", "--multirun") for argument in arguments):
-        return _hydra(arguments)
+        return _sweep(arguments)
     flags = [argument for argument in arguments if argument.startswith("-")]
     if flags:
         raise ConfigError(f"unknown option {flags[0]}; overrides are written KEY=VALUE")
@@ -52,27 +53,64 @@ def _dispatch(arguments: list[str]) -> int:
         return run_one(config, directory, resumed=True)
     from elad_exp.config import compose_config
 
-    config = compose_config(arguments)
-    return run_one(config, run_directory(config), overrides=arguments)
+    return run_one(compose_config(arguments), overrides=arguments)
 
 
-def run_directory(config: DictConfig) -> Path:
-    """`paths.run_dir`, or a new folder named after the experiment and the time."""
+@contextmanager
+def run_directory(config: DictConfig) -> Iterator[Path]:
+    """`paths.run_dir`, or a new folder named after the experiment and the time.
+
+    A new folder is made here, so that of runs that start in one second each has its own. If the
+    run cannot begin and leaves it empty, it is removed.
+
+    Raises:
+        ConfigError: No folder can be made.
+    """
     if config.paths.run_dir:
-        return Path(str(config.paths.run_dir))
+        yield Path(str(config.paths.run_dir))
+        return
     parent = Path(str(config.paths.root)) / str(config.name)
+    made: list[Path] = []
+    try:
+        try:
+            made += [folder for folder in (parent, *parent.parents) if not folder.exists()]
+            made.insert(0, _new_folder(parent))
+        except OSError as error:
+            raise ConfigError(
+                f"paths.root={config.paths.root}: {parent} cannot be written ({error.strerror}); "
+                "choose another"
+            ) from error
+        yield made[0]
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+
+def _new_folder(parent: Path) -> Path:
     stem = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     path, count = parent / stem, 1
-    while path.exists():
+    while True:
+        parent.mkdir(parents=True, exist_ok=True)
+        # Taken by another run, or one that could not begin has just removed the parent.
+        with suppress(FileExistsError, FileNotFoundError):
+            path.mkdir()
+            return path
         count += 1
         path = parent / f"{stem}-{count}"
-    return path
 
 
 def run_one(
-    config: DictConfig, path: Path, *, overrides: Sequence[str] = (), resumed: bool = False
+    config: DictConfig,
+    path: Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    resumed: bool = False,
 ) -> int:
-    """Check everything that can be checked, then create or reopen the directory and run."""
+    """Check everything that can be checked, then create or reopen the directory and run.
+
+    Without `path` the run goes where `run_directory` says.
+    """
     from omegaconf import OmegaConf
 
     from elad_exp.budget.budget import Limits, raised_only
@@ -80,9 +118,10 @@ def run_one(
     from elad_exp.rundir import RunDirectory
 
     limits = Limits(**OmegaConf.to_container(config.budget))  # type: ignore[arg-type]
-    directory = RunDirectory(path)
     if resumed:
-        raised_only(Limits(**directory.read_json("result.json")["budget"]["limits"]), limits)
+        assert path is not None
+        old = RunDirectory(path).read_json("result.json")
+        raised_only(Limits(**old["budget"]["limits"]), limits)
     console = Console()
     _quiet_environment()
     from elad_exp.assemble import check  # heavy: torch, Lightning
@@ -91,15 +130,16 @@ def run_one(
     _quiet_libraries()
 
     check(config)
-    if not resumed:
-        directory.create()
-    with directory.held():
-        if resumed:
-            directory.reopen()
-        else:
-            directory.write_text("overrides.txt", "".join(f"{o}\n" for o in overrides))
-        directory.write_text("config.yaml", OmegaConf.to_yaml(config, resolve=True))
-        return Run(config, directory, console=console, resumed=resumed).execute()
+    with run_directory(config) if path is None else nullcontext(path) as place:
+        directory = RunDirectory(place)
+        if not resumed:
+            directory.create()
+        with directory.held():
+            if resumed:
+                directory.reopen()
+            else:
+                directory.write_text("overrides.txt", "".join(f"{o}\n" for o in overrides))
+            return Run(config, directory, console=console, resumed=resumed).execute()
 
 
 def _quiet_environment() -> None:
@@ -128,11 +168,22 @@ def _quiet_libraries() -> None:
     logging.lastResort = None
 
 
-def _hydra(arguments: list[str]) -> int:
-    """Sweeps and Hydra's own options."""
+def _sweep(arguments: list[str]) -> int:
+    """A sweep. A mistake in a job is told once, before any job starts."""
+    from elad_exp.config import check_jobs, fixed_overrides, held_back
+
+    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    fixed = fixed_overrides(overrides)
+    check_jobs(overrides)
+    # A job's folder is named after what is swept; with all overrides its name gets too long.
+    return _hydra(arguments, held=held_back(fixed), more=[f"{_EXCLUDED}=[{','.join(fixed)}]"])
+
+
+def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str] = ()) -> int:
+    """Sweeps and Hydra's own options; each job adds `held`, and Hydra alone is given `more`."""
     import hydra
 
-    from elad_exp.config import check_keys, compose_config, config_dir, fixed_overrides, register
+    from elad_exp.config import compose_config, config_dir, register
 
     register()
     codes: list[int] = []
@@ -140,12 +191,14 @@ def _hydra(arguments: list[str]) -> int:
     def task(config: DictConfig) -> int:
         from hydra.core.hydra_config import HydraConfig
 
+        sys.argv = [argv[0], *arguments]  # what records of a run say
         settings = HydraConfig.get()
         path = Path(settings.runtime.output_dir)
         print(f"job {settings.job.num}: {settings.job.override_dirname}", flush=True)
         try:
-            check_keys(config)
-            code = run_one(config, path, overrides=settings.overrides.task)
+            overrides = [*held, *settings.overrides.task]
+            config = compose_config(overrides)
+            code = run_one(config, path, overrides=overrides)
         except Exception as error:  # entry point: the other jobs shall run
             from elad_exp.run import record_refusal
 
@@ -160,13 +213,8 @@ def _hydra(arguments: list[str]) -> int:
         codes.append(code)
         return code
 
-    if any(a in ("-m", "--multirun") for a in arguments):
-        # A mistake in a fixed part is told once, before any job starts.
-        fixed = fixed_overrides([a for a in arguments if not a.startswith("-")])
-        compose_config(list(fixed.values()))
-        # A job's folder is named after what is swept; with all overrides its name gets too long.
-        arguments = [*arguments, f"{_EXCLUDED}=[{','.join(fixed)}]"]
-    argv, sys.argv = sys.argv, [sys.argv[0], *arguments]
+    given = [argument for argument in arguments if argument not in held]
+    argv, sys.argv = sys.argv, [sys.argv[0], *given, *more]
     try:
         start = hydra.main(config_path=str(config_dir()), config_name="config", version_base="1.3")
         start(task)()

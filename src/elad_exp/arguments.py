@@ -6,18 +6,34 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from elad_exp.config import config_dir, explain, register
+from elad_exp.config import (
+    BudgetConfig,
+    PathsConfig,
+    TrainerConfig,
+    config_dir,
+    explain,
+    register,
+)
 from elad_exp.errors import ConfigError
 
-_SECRET = re.compile(r"(api_?key|token|password|passwd|secret)$", re.IGNORECASE)
-_URL_VARIABLES = ("ELAD_EXP_API_BASE", "OPENAI_API_BASE", "OPENAI_BASE_URL", "WANDB_BASE_URL")
-_CHANGEABLE = ("budget", "trainer", "logger")
+_SECRET_NAME = r"(api_?key|token|password|passwd|secret)"
+_SECRET = re.compile(_SECRET_NAME + "$", re.IGNORECASE)
+_SECRET_INSIDE = re.compile(
+    r"(^|[{\[,])\s*['\"]?[\w.-]*" + _SECRET_NAME + r"['\"]?\s*:", re.IGNORECASE
+)
+"""A key of a mapping; not the same word in a sentence."""
+_USER_INFO = re.compile(r"://[^/?#\s]*@")
+_KEY = re.compile(r"[\w./@-]+")
+_URL_VARIABLES = ("OPENAI_API_BASE", "OPENAI_BASE_URL", "WANDB_BASE_URL")
+_CHANGEABLE = ("budget", "trainer", "logger", "paths.store")
 
 
 def split_override(argument: str) -> tuple[str, str]:
@@ -35,30 +51,23 @@ def check_arguments(arguments: Sequence[str], environment: Mapping[str, str] = o
     """
     for argument in arguments:
         key, value = split_override(argument)
+        # What is no key may be a part of the secret.
+        named = key if _KEY.fullmatch(key) else "an argument"
         if argument.startswith("experiment="):
             raise ConfigError(f"write +{argument}: an experiment is added to the defaults")
-        if value and _SECRET.search(key.rsplit(".", 1)[-1]):
+        if value and (_SECRET.search(key.rsplit(".", 1)[-1]) or _SECRET_INSIDE.search(value)):
             raise ConfigError(
-                f"{key}: keys, tokens and passwords are taken from the environment only, "
+                f"{named}: keys, tokens and passwords are taken from the environment only, "
                 "never from the command line, where they would be written to files"
             )
-        if _has_user_info(value):
+        if _USER_INFO.search(argument):
             raise ConfigError(
-                f"{key}: the address carries a user name or password; set ELAD_EXP_API_BASE in "
-                "the environment instead"
+                f"{named}: an address carries a user name or password, which would be written to "
+                "files; write the address without it"
             )
-    for name in _URL_VARIABLES[1:]:
-        if _has_user_info(environment.get(name, "")):
+    for name in _URL_VARIABLES:
+        if _USER_INFO.search(environment.get(name, "")):
             raise ConfigError(f"{name} carries a user name or password; remove it")
-
-
-def _has_user_info(value: str) -> bool:
-    if "://" not in value:
-        return False
-    try:
-        return "@" in urlsplit(value.strip("'\"")).netloc
-    except ValueError:
-        return False
 
 
 def list_experiments() -> str:
@@ -84,11 +93,11 @@ def resumed_config(arguments: Sequence[str]) -> tuple[Path, DictConfig]:
     """Directory and configuration of the run named by `resume=`, with allowed changes.
 
     Raises:
-        ConfigError: There is no run there, or something other than a raised budget, the trainer
-            or the logger would change (the message is a diff).
+        ConfigError: There is no run there, a change cannot be read, or something other than a
+            raised budget, the trainer, the logger or the store's place would change (the message
+            is a diff).
     """
-    pairs = [split_override(argument) for argument in arguments]
-    directory = Path(next(value for key, value in pairs if key == "resume"))
+    directory, changes = _split_resume(arguments)
     saved = directory / "config.yaml"
     for name in ("config.yaml", "result.json"):
         if not (directory / name).is_file():
@@ -97,29 +106,67 @@ def resumed_config(arguments: Sequence[str]) -> tuple[Path, DictConfig]:
     config = OmegaConf.load(saved)
     assert isinstance(config, DictConfig)
     diff = []
-    for key, value in pairs:
-        if key == "resume":
-            continue
+    for argument in changes:
+        key, value = _change(argument)
         old = OmegaConf.select(config, key)
-        if key.split(".", 1)[0] not in _CHANGEABLE:
+        if not any(f"{key}.".startswith(f"{allowed}.") for allowed in _CHANGEABLE):
             diff.append(f"  {key}: {_shown(old)} -> {value}")
         elif key == "logger":
-            path = config_dir() / "logger" / f"{value}.yaml"
-            if not path.is_file():
-                allowed = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
-                raise ConfigError(f"logger={value}: choose one of {allowed}")
-            config["logger"] = OmegaConf.load(path)
+            config["logger"] = _logger(value)
+        elif key in ("budget", "trainer"):
+            raise ConfigError(
+                f"{argument}: a resumed run takes single values; write {key}.KEY=VALUE with one "
+                f"of {', '.join(map(str, old))}"
+            )
         elif old is None and not _known(config, key):
             raise ConfigError(f"{key}: there is no such key")
         else:
-            OmegaConf.update(config, key, yaml.safe_load(value))
+            OmegaConf.update(config, key, value)
     if diff:
         raise ConfigError(
-            "a run is resumed with its own configuration; only budget (upwards), trainer and "
-            "logger may change. Refused:\n" + "\n".join(diff)
+            "a run is resumed with its own configuration; only budget (upwards), trainer, logger "
+            "and paths.store may change. Refused:\n" + "\n".join(diff)
         )
     _check_types(config)
     return directory, config
+
+
+def _split_resume(arguments: Sequence[str]) -> tuple[Path, list[str]]:
+    named = [a.partition("=")[2] for a in arguments if a.startswith("resume=")]
+    if len(named) != 1 or not named[0].strip():
+        raise ConfigError("resume=RUN_DIR: name the folder of one run")
+    return Path(named[0]), [a for a in arguments if not a.startswith("resume=")]
+
+
+def _change(argument: str) -> tuple[str, Any]:
+    """Key and value of a change to a resumed run, read as Hydra reads those of a new one."""
+    key, _, text = argument.partition("=")
+    if key.startswith(("+", "~")):
+        raise ConfigError(
+            f"{argument}: a resumed run has all its keys; write KEY=VALUE without {key[0]}"
+        )
+    if text.strip() in ("", "''", '""'):
+        raise ConfigError(
+            f"{key}: there is no value; leave {key} out to keep what the run has, or write "
+            f"{key}=null to remove a limit"
+        )
+    try:
+        (override,) = OverridesParser.create().parse_overrides([argument])
+    except HydraException as error:
+        raise ConfigError(
+            f"{argument}: {explain(error)}; write KEY=VALUE, with quotes around a value that "
+            "has brackets or other signs"
+        ) from error
+    if override.is_sweep_override():
+        raise ConfigError(f"{argument}: a run is resumed with one value; leave out the others")
+    return key, override.value()
+
+
+def _logger(option: object) -> Any:
+    options = sorted(path.stem for path in (config_dir() / "logger").glob("*.yaml"))
+    if option not in options:
+        raise ConfigError(f"logger={option}: choose one of {', '.join(options)}")
+    return OmegaConf.load(config_dir() / "logger" / f"{option}.yaml")
 
 
 def _shown(value: object) -> str:
@@ -135,10 +182,13 @@ def _known(config: DictConfig, key: str) -> bool:
 
 
 def _check_types(config: DictConfig) -> None:
-    from elad_exp.config import BudgetConfig, TrainerConfig
-
-    for name, schema in (("budget", BudgetConfig), ("trainer", TrainerConfig)):
+    schemas = {"budget": BudgetConfig, "trainer": TrainerConfig, "paths": PathsConfig}
+    for name, schema in schemas.items():
         try:
             config[name] = OmegaConf.merge(OmegaConf.structured(schema), config[name])
         except OmegaConfBaseException as error:
             raise ConfigError(f"{name}: {explain(error)}") from error
+    try:
+        OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error)) from error

@@ -26,7 +26,7 @@ from elad_exp.data.collate import Encoded, encode
 from elad_exp.data.datamodule import PoolDataModule
 from elad_exp.data.pool import Pool
 from elad_exp.errors import ConfigError, EladError
-from elad_exp.protocols import Splits, Task
+from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
 from elad_exp.selectors.scorer import Scorer
@@ -63,10 +63,22 @@ def build(option: Any, **given: Any) -> Any:
         cause = error.__cause__
         if isinstance(cause, EladError):
             raise cause from error
-        if isinstance(cause, (TypeError, ValueError)):
-            target = str(option.get("_target_", option)).rsplit(".", 1)[-1]
-            raise ConfigError(f"{target}: {cause}") from error
+        if isinstance(cause, (TypeError, ValueError, ImportError)):
+            raise ConfigError(f"{_target(option)}: {cause}") from error
         raise
+
+
+def complete(option: Any, **given: Any) -> Any:
+    """Call a part that the configuration leaves partial; a wrong value is the user's error."""
+    part = build(option)
+    try:
+        return part(**given)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{_target(option)}: {error}") from error
+
+
+def _target(option: Any) -> str:
+    return str(option.get("_target_", option)).rsplit(".", 1)[-1]
 
 
 def check(config: DictConfig) -> None:
@@ -183,6 +195,13 @@ class Assembly:
             torch.set_num_threads(config.trainer.threads)
         task: Task = build(config.dataset)
         splits = task.load()
+        limits = Limits(**self.plain["budget"])
+        # What can be wrong comes before the student, which can take minutes.
+        teacher = self._teacher(task, splits, limits)
+        selector = build(config.selector)
+        rules = [build(rule) for rule in config.stopping.values()]
+        rules = [rule(limits) if callable(rule) else rule for rule in rules]
+        sinks: list[Sink] = [build(sink) for sink in config.logger.values()]
         with self.console.phase("exercises"):
             student: BuiltStudent = build(config.student).build(
                 task, splits, seed=config.seed, on_progress=self._exercised
@@ -191,10 +210,8 @@ class Assembly:
         engine.interrupted = self.interrupted
         engine.on_progress = self.console.advance
         splits, too_long = drop_too_long(splits, engine.fits)
-        limits = Limits(**self.plain["budget"])
-        teacher = self._teacher(task, splits, limits)
         encoder = _encoder(task, student, train_on=config.optim.train_on)
-        rounds = self._rounds(task, splits, engine, teacher, limits, encoder)
+        rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder)
         module = StudentModule(
             student.model,
             engine,
@@ -213,7 +230,6 @@ class Assembly:
             pad_id=student.pad_id,
             seed=config.seed,
         )
-        sinks: list[Sink] = [build(sink) for sink in config.logger.values()]
         precision = config.trainer.precision
         if precision == "auto":
             large = choose_dtype(student.model, "auto") is torch.bfloat16
@@ -226,7 +242,7 @@ class Assembly:
 
     def _teacher(self, task: Task, splits: Splits, limits: Limits) -> MeteredTeacher:
         config = self.config
-        annotator = build(config.teacher)(task=task, gold=splits.gold, seed=config.seed)
+        annotator = complete(config.teacher, task=task, gold=splits.gold, seed=config.seed)
         teacher = MeteredTeacher(
             annotator,
             store=self.store,
@@ -245,12 +261,12 @@ class Assembly:
         splits: Splits,
         engine: Engine,
         teacher: MeteredTeacher,
-        limits: Limits,
+        selector: Selector,
+        rules: Sequence[StoppingRule],
         encoder: Callable[[Annotation], Encoded | None],
     ) -> Rounds:
         config = self.config
         selection = config.selection
-        rules = [build(rule) for rule in config.stopping.values()]
         rounds = Rounds(
             task=task,
             splits=splits,
@@ -265,16 +281,17 @@ class Assembly:
                 on_phase=lambda *_: self.interrupted(),
                 seed=config.seed,
             ),
-            selector=build(config.selector),
+            selector=selector,
             teacher=teacher,
             pool=Pool(splits.pool, max_attempts=selection.max_attempts),
             journal=self.directory,
-            rules=[rule(limits) if callable(rule) else rule for rule in rules],
+            rules=rules,
             schedule=Schedule(**self.plain["schedule"]),
             audit_fraction=selection.audit_fraction,
             candidates=selection.candidates,
             seed=config.seed,
             trainable=lambda annotation: encoder(annotation) is not None,
+            limits=self.plain["budget"],
         )
 
         @contextmanager

@@ -8,19 +8,25 @@ A run's configuration is code: never resume or export a stranger's.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from elad_exp.errors import ConfigError
+
+_MOST_COMPOSED = 200
+"""Jobs of a sweep that are composed before it starts: half a minute's worth."""
 
 
 @dataclass
@@ -141,6 +147,16 @@ def config_dir() -> Path:
     raise ConfigError(f"no configuration at {packaged} or {checkout}; reinstall elad-exp")
 
 
+def _hydra() -> AbstractContextManager[None]:
+    """Hydra with our configuration; in a job of a sweep it is there already."""
+    if GlobalHydra.instance().is_initialized():
+        return nullcontext()
+    started: AbstractContextManager[None] = initialize_config_dir(
+        str(config_dir()), version_base="1.3"
+    )
+    return started
+
+
 def compose_config(overrides: Sequence[str]) -> DictConfig:
     """Compose and validate a configuration.
 
@@ -149,7 +165,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
             the wrong kind.
     """
     register()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+    with _hydra():
         try:
             config: DictConfig = compose("config", list(overrides))
             OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -187,6 +203,47 @@ def fixed_overrides(overrides: Sequence[str]) -> dict[str, str]:
         for override in parsed
         if override.key_or_group not in swept and not override.is_hydra_override()
     }
+
+
+def check_jobs(overrides: Sequence[str]) -> None:
+    """Compose the jobs of a sweep, of a very large one the first, before any of them starts.
+
+    Raises:
+        ConfigError: A job cannot be composed, or names a folder that a sweep would not write to.
+    """
+    register()
+    with _hydra():
+        loader = GlobalHydra.instance().config_loader()  # expands glob(...)
+        try:
+            parsed = OverridesParser.create(loader).parse_overrides(list(overrides))
+            own = [override for override in parsed if not override.is_hydra_override()]
+            jobs = BasicSweeper.split_arguments(own, None)[0]
+        except HydraException as error:
+            raise ConfigError(explain(error)) from error
+    for job in jobs[:_MOST_COMPOSED]:
+        paths = compose_config(job).paths
+        for key in ("run_dir", "root"):
+            if paths[key] != getattr(PathsConfig(), key):
+                raise ConfigError(
+                    f"paths.{key}={paths[key]}: the jobs of a sweep write below hydra.sweep.dir, "
+                    f"each in a folder of its own; write hydra.sweep.dir={paths[key]} instead"
+                )
+
+
+def held_back(fixed: Mapping[str, str]) -> list[str]:
+    """The fixed overrides of a sweep that Hydra is not to see; they belong to each job.
+
+    Hydra first composes the fixed part by itself, where a key of a swept option is unknown. Where
+    the fixed part does not stand alone, all its keys below a group are held back.
+
+    Args:
+        fixed: See `fixed_overrides`; of a sweep whose jobs can be composed.
+    """
+    try:
+        compose_config(list(fixed.values()))
+    except ConfigError:
+        return [override for key, override in fixed.items() if "." in key]
+    return []
 
 
 def explain(error: Exception) -> str:

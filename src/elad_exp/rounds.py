@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from elad_exp import metrics
+from elad_exp.budget.budget import UNITS
 from elad_exp.data.pool import Pool
 from elad_exp.errors import ConfigError, EladError
 from elad_exp.lines import annotation_line, bought, score_line, statuses, teacher_auroc
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MAX_EMPTY_QUERIES = 2
+"""So many queries in a row without one usable annotation end the run."""
+
 
 class MeteredTeacher(Protocol):
     """What the loop asks of a teacher: annotations, what they cost, and why it was cut short."""
@@ -64,8 +68,8 @@ class Journal(Protocol):
     def rounds(self) -> list[dict[str, Any]]: ...
     def put_round(self, line: dict[str, Any]) -> None: ...
     def append(self, name: str, lines: Sequence[dict[str, Any]]) -> None: ...
-    def keep_query(self, query: Query) -> None: ...
-    def kept_query(self, round: int) -> Query | None: ...
+    def keep_query(self, query: Query, snapshot: dict[str, Any]) -> None: ...
+    def kept_query(self, round: int) -> tuple[Query, dict[str, Any]] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,7 @@ class Rounds:
         candidates: Samples scored in a round; null scores the whole pool.
         seed: Seed of all draws.
         trainable: Whether an annotation fits the student's context as a training example.
+        limits: Of the budget, by name: a refusal counts until they are raised.
     """
 
     def __init__(
@@ -147,12 +152,14 @@ class Rounds:
         candidates: int | None,
         seed: int,
         trainable: Callable[[Annotation], bool] = lambda annotation: True,
+        limits: Mapping[str, float | None] | None = None,
     ) -> None:
         self.task, self.splits, self.student = task, splits, student
         self.scorer, self.selector, self.teacher = scorer, selector, teacher
         self.pool, self.journal, self.rules = pool, journal, tuple(rules)
         self.schedule, self.audit_fraction = schedule, audit_fraction
         self.candidates, self.seed, self.trainable = candidates, seed, trainable
+        self.limits = dict(limits or {})
         self.clock = PhaseClock()
         self.refused = ""
         self.empty_queries = 0
@@ -170,11 +177,16 @@ class Rounds:
             "refused": self.refused,
             "empty_queries": self.empty_queries,
             "reported": self.reported,
+            "limits": self.limits,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.refused = state["refused"]
-        self.empty_queries = int(state["empty_queries"])
+        """Restore, but give another chance to what limits refused that have been raised since,
+        and to a teacher that gave nothing usable.
+        """
+        self.refused = state["refused"] if state["limits"] == self.limits else ""
+        given_up = state["empty_queries"] >= MAX_EMPTY_QUERIES
+        self.empty_queries = 0 if given_up else int(state["empty_queries"])
         self.reported = int(state["reported"])
 
     # -- measuring ---------------------------------------------------------------------------
@@ -236,10 +248,15 @@ class Rounds:
         )
 
     def stop_reason(self) -> StopReason | None:
-        """Ask the rules; two queries in a row without one usable annotation stop as well."""
-        if self.empty_queries >= 2:
+        """Ask the rules; two queries in a row without one usable annotation stop as well, and so
+        does the end of the schedule.
+        """
+        if self.empty_queries >= MAX_EMPTY_QUERIES:
             return StopReason("no_annotations", "two queries in a row gave nothing usable", True)
-        return first_reason(self.rules, self.state())
+        if reason := first_reason(self.rules, self.state()):
+            return reason
+        done = self.pool.round >= self.schedule.rounds
+        return StopReason("rounds", f"{self.pool.round} rounds are done") if done else None
 
     # -- selecting ---------------------------------------------------------------------------
 
@@ -255,18 +272,19 @@ class Rounds:
 
     @property
     def waits_to_buy(self) -> bool:
-        """Whether this round was measured but nothing was bought yet: a run that a rule stopped,
-        restored with a larger budget.
+        """Whether this round was measured but nothing was bought yet: a restored run that a rule
+        had stopped.
         """
         return self.reported == self.pool.round > 0 and self.pool.open_query is None
 
     def select(self) -> None:
         """Score candidates, pick, and open the query of this round."""
         round_ = self.pool.round
-        kept = self.journal.kept_query(round_)
-        if kept is not None:
+        if kept := self.journal.kept_query(round_):
             log.info("round %d: going on with the query chosen before the interruption", round_)
-            self.pool.open(kept)
+            query, snapshot = kept
+            self._add_to_snapshot(**snapshot)
+            self.pool.open(query)
             return
         with self.clock.phase("score"):
             subset = draw_candidates(
@@ -288,8 +306,12 @@ class Rounds:
             )
             query = self._with_attempts(query)
         self.journal.append("scores.jsonl.gz", [score_line(round_, c) for c in scored])
-        self._add_to_snapshot(select=self._diagnosis(scored, query))
-        self.journal.keep_query(query)
+        snapshot = {
+            "select": self._diagnosis(scored, query),
+            "seconds": self.clock.take("score"),
+        }
+        self._add_to_snapshot(**snapshot)
+        self.journal.keep_query(query, snapshot)
         self.pool.open(query)
 
     def _diagnosis(self, scored: Sequence[Candidate], query: Query) -> dict[str, Any]:
@@ -328,12 +350,13 @@ class Rounds:
         after = self._spent()
         delta = {
             unit: round(getattr(after, unit) - getattr(before, unit), 6)
-            for unit in ("annotations", "calls", "tokens", "usd")
+            for unit in UNITS
+            if unit != "wall_s"
         }
         self._add_to_snapshot(
             bought=bought(query, annotations) | {"spent": delta},
             select=teacher_auroc(query, annotations) or None,
-            seconds=self.clock.take("score", "annotate"),
+            seconds=self.clock.take("annotate"),
         )
 
     def take_in(self, query: Query, annotations: Sequence[Annotation]) -> None:

@@ -15,8 +15,15 @@ from elad_exp.assemble import Assembly, Parts
 from elad_exp.assets import cache_dir
 from elad_exp.budget.store import Store
 from elad_exp.console import Console
-from elad_exp.errors import EladError, Interrupted, RunStopped, UserError
-from elad_exp.record import Stopwatch, now, start_record, summarise
+from elad_exp.errors import ConfigError, EladError, Interrupted, RunStopped, UserError
+from elad_exp.record import (
+    Stopwatch,
+    config_sha256,
+    machine,
+    now,
+    start_record,
+    summarise,
+)
 from elad_exp.reporting.html import write_report
 from elad_exp.reporting.plots import curve_png
 from elad_exp.rundir import RunDirectory, dumps
@@ -42,19 +49,35 @@ class Run:
         self.config, self.directory, self.console = config, directory, console
         self.resumed = resumed
         self.interrupt = Interrupt()
+        # Spending is counted there: neither the working folder nor the environment of a later
+        # session may point elsewhere.
+        chosen = config.paths.store or cache_dir() / "store" / "store.sqlite"
+        config.paths.store = str(Path(chosen).absolute())
+        directory.write_text("config.yaml", OmegaConf.to_yaml(config, resolve=True))
         self.plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         self.store: Store | None = None
         self.parts: Parts | None = None
+        self.saved: dict[str, Any] | None = None
+        self.over: StopReason | None = None
+        self.was_completed = False
         if resumed:
             self.record = directory.read_json("result.json")
-            self.record |= {"status": "running", "exit_code": None, "stop_reason": None}
-            self.record["finished_at"] = None
-            self.record["resumed"] += 1
-            self.record["budget"] = {"limits": dict(self.plain["budget"])}
+            self.was_completed = self.record["status"] == "completed"
+            self.record |= {
+                "status": "running",
+                "exit_code": None,
+                "stop_reason": None,
+                "finished_at": None,
+                "resumed": self.record["resumed"] + 1,
+                "budget": {"limits": dict(self.plain["budget"])},
+                "config_sha256": config_sha256(self.plain),
+            }
         else:
             run_id = f"{config.name}-{secrets.token_hex(4)}"
             self.record = start_record(run_id=run_id, config=self.plain)
-        self.clock = Stopwatch(self.record["wall_s"])
+        # A session that was killed has left its seconds in the lines of its rounds only.
+        lines = (line["spent"]["wall_s"] for line in directory.rounds)
+        self.clock = Stopwatch(max([self.record["wall_s"], *lines]))
 
     # -- life cycle --------------------------------------------------------------------------
 
@@ -83,7 +106,8 @@ class Run:
                     reason = self._fit(parts)
                     code = self._finish(parts, reason)
                 except BaseException as error:  # entry point: record, then re-raise or report
-                    if isinstance(error, UserError) and self.parts is None:
+                    signal = self.interrupt.signum  # which also ends, for example, a download
+                    if isinstance(error, UserError) and self.parts is None and signal is None:
                         raise
                     code = self._fail(error)
                     if not isinstance(error, EladError) and self.interrupt.signum is None:
@@ -100,7 +124,7 @@ class Run:
 
     def _assemble(self) -> Parts:
         run_id = self.record["run_id"]
-        self.store = Store(self._store_path())
+        self.store = self._open_store()
         assembly = Assembly(
             self.config,
             directory=self.directory,
@@ -111,6 +135,8 @@ class Run:
             interrupted=self.interrupt.check,
         )
         parts = assembly.assemble()
+        if self.resumed:
+            self._restore(parts)
         splits, annotator = parts.splits, parts.teacher.annotator
         keys = ("name", "source", "revision", "sha256", "split_seed")
         self.record |= {
@@ -125,6 +151,7 @@ class Run:
                 "estimated": bool(getattr(annotator, "estimated", False)),
             },
             "assets": [*splits.info.get("assets", []), *parts.student.assets],
+            "machine": machine(),  # again: the number of threads is set by now
         }
         for text in splits.info.get("warnings", []):
             self._warn(text)
@@ -138,6 +165,40 @@ class Run:
         for sink in parts.sinks:
             sink.start(self.directory.path, self.plain, run_id)
         return parts
+
+    def _open_store(self) -> Store:
+        """Raises `ConfigError` when another store has counted what this run has spent."""
+        path = Path(self.config.paths.store)
+        counted = max((x["spent"]["annotations"] for x in self.directory.rounds), default=0)
+        store = Store(path) if path.exists() or not counted else None
+        known = store.spent(self.record["run_id"]).annotations if store else 0
+        if store is None or known < counted:
+            raise ConfigError(
+                f"the store {path} knows of {known} annotations of this run, which has bought at "
+                f"least {counted}; spending is counted there. Name the store that the run began "
+                "with: paths.store=FILE"
+            )
+        return store
+
+    def _restore(self, parts: Parts) -> None:
+        """Look into the checkpoint before anything is touched.
+
+        Raises:
+            ConfigError: The run was completed, and what ended it still holds.
+        """
+        last = self.directory.checkpoints / "last.ckpt"
+        if not last.exists():
+            return
+        self.saved = torch.load(last, map_location="cpu", weights_only=True, mmap=True)
+        parts.rounds.load_state_dict(self.saved["callbacks"]["Annotation"])
+        parts.rounds.pool.load_state_dict(self.saved["PoolDataModule"]["pool"])
+        if parts.rounds.waits_to_buy:
+            self.over = parts.rounds.stop_reason()
+        if self.over is not None and self.was_completed:
+            raise ConfigError(
+                f"{self.directory.path} is completed ({self.over.name}: {self.over.detail}); "
+                "nothing is left to do. A run that its budget has ended goes on with a larger one"
+            )
 
     def _introduce(self) -> None:
         """Say what is about to happen, and where it will be found."""
@@ -170,10 +231,14 @@ class Run:
         )
 
     def _fit(self, parts: Parts) -> StopReason:
-        last = self.directory.checkpoints / "last.ckpt"
-        restart = self.resumed and last.exists()
         if self.resumed:
-            self._cut_back(last if restart else None)
+            self._cut_back(parts)
+        if self.over is not None:  # stopped after its last round, before its end was written
+            assert self.saved is not None
+            parts.module.load_state_dict(self.saved["state_dict"])
+            return self.over
+        last = str(self.directory.checkpoints / "last.ckpt") if self.saved else None
+        self.saved = None  # as large as the student
         with warnings.catch_warnings():
             # Batches are built in memory; worker processes would only cost time.
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -181,19 +246,17 @@ class Run:
             parts.trainer.fit(
                 parts.module,
                 datamodule=parts.data,
-                ckpt_path=str(last) if restart else None,
-                weights_only=True if restart else None,
+                ckpt_path=last,
+                weights_only=True if last else None,
             )
-        return parts.stopping.reason or StopReason("rounds", "all rounds are done")
+        assert parts.stopping.reason is not None  # at the latest, the end of the schedule
+        return parts.stopping.reason
 
-    def _cut_back(self, checkpoint: Path | None) -> None:
-        if checkpoint is None:
-            self.directory.cut_back(0)
-            return
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        pool = saved["PoolDataModule"]["pool"]
-        reported = saved["callbacks"]["Annotation"]["reported"]
-        self.directory.cut_back(max(pool["round"], reported + 1))
+    def _cut_back(self, parts: Parts) -> None:
+        rounds = parts.rounds
+        known = self.saved is not None
+        measured = max(rounds.pool.round, rounds.reported + 1) if known else 0
+        self.directory.cut_back(measured=measured, bought=rounds.pool.round if known else 0)
 
     def _finish(self, parts: Parts, reason: StopReason) -> int:
         student_dir = self.directory.path / "student"
@@ -206,6 +269,8 @@ class Run:
 
     def _fail(self, error: BaseException) -> int:
         if self.interrupt.signum is not None:
+            if not isinstance(error, Interrupted):
+                log.exception("while the run was stopping")
             error = Interrupted(self.interrupt.signum)
         if isinstance(error, RunStopped):
             code, status, reason = error.exit_code, "stopped", error.reason
@@ -244,11 +309,6 @@ class Run:
 
     def _save(self) -> None:
         self.directory.write_json("result.json", self.record)
-
-    def _store_path(self) -> Path:
-        if self.config.paths.store:
-            return Path(self.config.paths.store)
-        return cache_dir() / "store" / "store.sqlite"
 
     def _warn(self, text: str) -> None:
         log.warning(text)

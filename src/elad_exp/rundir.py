@@ -22,6 +22,20 @@ from elad_exp.types import Query
 Line = dict[str, Any]
 _STARTED = ("result.json", "config.yaml", "overrides.txt", "run.log")
 """What is written before the first round is measured."""
+_WRITTEN = (
+    *_STARTED,
+    "rounds.jsonl",
+    "annotations.jsonl",
+    "predictions.jsonl",
+    "scores.jsonl.gz",
+    "ledger.jsonl",
+    "open_query.json",
+    "report.html",
+    "curve.png",
+    "metrics.csv",
+    "student",
+)
+"""What a run writes or replaces."""
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:
@@ -82,12 +96,18 @@ class RunDirectory:
         """Make the directory.
 
         Raises:
-            ConfigError: It already holds a run, or cannot be written.
+            ConfigError: It already holds a run or a file that a run would replace, or cannot be
+                written.
         """
         if (self.path / "result.json").exists():
             raise ConfigError(
                 f"{self.path} already holds a run; go on with it by resume={self.path}, "
                 "or choose another paths.run_dir"
+            )
+        if found := [name for name in _WRITTEN if (self.path / name).exists()]:
+            raise ConfigError(
+                f"{self.path} holds {', '.join(found)}, which a run would replace; choose an "
+                "empty or new folder as paths.run_dir"
             )
         self._made = [
             folder
@@ -180,33 +200,43 @@ class RunDirectory:
             file.flush()
             os.fsync(file.fileno())
 
-    def keep_query(self, query: Query) -> None:
-        """Remember the open query at once, so that an interrupted purchase is not chosen anew."""
-        self.write_json("open_query.json", query.to_dict())
+    def keep_query(self, query: Query, snapshot: Line) -> None:
+        """Remember the open query at once, so that an interrupted purchase is not chosen anew.
 
-    def kept_query(self, round: int) -> Query | None:
-        """The query kept for this round, if the run was interrupted while it was open."""
-        query = self._kept()
-        return query if query is not None and query.round == round else None
+        Args:
+            query: What was chosen.
+            snapshot: What the line of the round says about the choice.
+        """
+        self.write_json("open_query.json", {"query": query.to_dict(), "snapshot": snapshot})
 
-    def _kept(self) -> Query | None:
+    def kept_query(self, round: int) -> tuple[Query, Line] | None:
+        """Query and snapshot of this round, if the run was interrupted while it was open."""
+        kept = self._kept()
+        return kept if kept is not None and kept[0].round == round else None
+
+    def _kept(self) -> tuple[Query, Line] | None:
         path = self.path / "open_query.json"
         if not path.exists():
             return None
-        return Query.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Query.from_dict(kept["query"]), kept["snapshot"]
 
-    def cut_back(self, before: int) -> None:
-        """Keep lines of rounds below `before` only, and the scores behind a kept query, which
-        may be a round ahead of the checkpoint.
+    def cut_back(self, *, measured: int, bought: int) -> None:
+        """Keep what a checkpoint knows of: measurements of rounds below `measured`, purchases of
+        rounds below `bought`, and the scores behind a kept query, which may be a round ahead.
         """
-        self._rounds = [x for x in read_lines(self.path / "rounds.jsonl") if x["round"] < before]
+        self._rounds = [
+            line if line["round"] < bought else line | {"select": None, "bought": None}
+            for line in read_lines(self.path / "rounds.jsonl")
+            if line["round"] < measured
+        ]
         self._write_lines("rounds.jsonl", self._rounds)
-        for name in ("annotations.jsonl", "predictions.jsonl"):
-            self._filter(name, lambda line: line["round"] < before)
+        self._filter("predictions.jsonl", lambda line: line["round"] < measured)
+        self._filter("annotations.jsonl", lambda line: line["round"] < bought)
         kept = self._kept()
-        ahead = kept.round if kept else -1
+        ahead = kept[0].round if kept else -1
         self._filter(
-            "scores.jsonl.gz", lambda line: line["round"] < before or line["round"] == ahead
+            "scores.jsonl.gz", lambda line: line["round"] < bought or line["round"] == ahead
         )
 
     def _filter(self, name: str, keep: Callable[[Mapping[str, Any]], bool]) -> None:

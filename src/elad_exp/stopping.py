@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from elad_exp.budget.budget import Limits
+from elad_exp.budget.budget import UNITS, Limits
 from elad_exp.errors import ConfigError
 from elad_exp.metrics import proportion
 from elad_exp.protocols import StoppingRule
@@ -34,7 +34,7 @@ class BudgetRule:
     def check(self, state: RoundState) -> StopReason | None:
         if state.refused:
             return StopReason("budget", state.refused)
-        for unit in ("annotations", "calls", "tokens", "usd", "wall_s"):
+        for unit in UNITS:
             limit, spent = getattr(self.limits, f"max_{unit}"), getattr(state.spent, unit)
             if limit is not None and spent >= limit:
                 return StopReason("budget", f"max_{unit}={limit} is used up (spent {spent:g})")
@@ -54,7 +54,7 @@ class AcceptanceRule:
     Args:
         threshold: Stop when the lower end of the 95 % Wilson interval of the acceptance rate
             is at least this.
-        window: Rounds whose audit items are counted together.
+        window: Purchases whose audit items are counted together, the latest ones.
     """
 
     def __init__(self, threshold: float = 0.9, *, window: int = 3) -> None:
@@ -62,14 +62,17 @@ class AcceptanceRule:
             raise ConfigError(
                 f"stopping.acceptance.threshold={threshold}: must be above 0, at most 1"
             )
+        if window < 1:
+            raise ConfigError(f"stopping.acceptance.window={window}: must be at least 1")
         self.threshold = threshold
         self.window = window
 
     def check(self, state: RoundState) -> StopReason | None:
         accepted = checked = 0
-        for line in state.history[-self.window :]:
-            audit = (line.get("bought") or {}).get("acceptance_audit")
-            if audit:
+        # The round just measured has bought nothing yet.
+        purchases = [line["bought"] for line in state.history if line["bought"]]
+        for bought in purchases[-self.window :]:
+            if audit := bought.get("acceptance_audit"):
                 accepted += round(audit["value"] * audit["n"])
                 checked += audit["n"]
         if checked == 0:

@@ -194,6 +194,14 @@ def test_files_in_the_directory_that_are_not_of_a_run_stay(
     assert [(p.name, p.read_text()) for p in place.iterdir()] == [("mine.txt", "keep")]
 
 
+def test_a_folder_that_a_run_has_chosen_itself_does_not_stay_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["paths.root=OUT/runs", "paths.run_dir=null"]
+    for mistake in ("schedule.rounds=0", "selection.samples=0"):  # seen at once; seen when built
+        refused(tmp_path, capsys, [*TINY, *where, mistake])
+
+
 def test_an_output_that_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -213,6 +221,8 @@ def test_resume_with_another_configuration(
     assert "seed: 0 -> 3" in error
     assert "schedule.rounds: 1 -> 9" in error
     for changed in ("budget.max_usd=abc", "budget.max_foo=1", "trainer.threads=0", "logger=nope"):
+        refused(tmp_path, capsys, [*go_on, changed])
+    for changed in ("budget.max_usd=", "~budget.max_usd", "budget=unlimited", "trainer={", "x=[y"):
         refused(tmp_path, capsys, [*go_on, changed])
     refused(tmp_path, capsys, ["resume=OUT/elsewhere"])
     with RunDirectory(place).held():

@@ -95,6 +95,7 @@ def outcome(path: Path) -> dict[str, Any]:
         "accuracies": [(x["dev"]["acc"]["value"], x["test"]["acc"]["value"]) for x in lines],
         "spent_by_round": [{k: x["spent"][k] for k in spent} for x in lines],
         "purchases": [x["bought"] for x in lines],
+        "choices": [x["select"] for x in lines],
         "losses": [x["train_loss"] for x in lines],
         "train_tokens": [x["train_tokens"] for x in lines],
         "predictions": read_lines(path / "predictions.jsonl"),

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from elad_exp.__main__ import main
+from elad_exp.callbacks.loggers import WandbSink
+from elad_exp.errors import ConfigError, EladError
 from elad_exp.rundir import read_lines
 from elad_exp.signals import Interrupt
 from tests.helpers_main import SIZES, TINY
@@ -166,6 +168,43 @@ def test_a_resumed_run_replays_its_history_into_one_run(tmp_path: Path) -> None:
     rows = history(path)
     assert [row["round/index"] for row in rows] == [0, 1, 2, 3]
     assert [row["cost/annotations"] for row in rows] == [0, 6, 10, 14]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (wandb.errors.UsageError("No API key configured. Use `wandb login`."), ConfigError),
+        (wandb.errors.AuthenticationError("API key must have 40+ characters"), ConfigError),
+        (wandb.errors.CommError("Timed out\nConsider a longer init_timeout"), EladError),
+    ],
+    ids=["usage", "login", "network"],
+)
+def test_what_wandb_refuses_is_one_line_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[EladError]
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    sink = WandbSink("elad_exp", offline=False)
+    with pytest.raises(EladError, match=r"logger: W&B .*wandb login.*wandb_offline") as caught:
+        sink.start(tmp_path, {}, "run")
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+    assert str(error).splitlines()[0].rstrip(".") in str(caught.value)
+    sink.close(1)  # nothing was begun
+
+
+def test_a_run_without_a_login_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise wandb.errors.UsageError("No API key configured")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    assert main([*TINY, "logger=wandb", f"paths.root={tmp_path / 'runs'}"]) == 2
+    assert "No API key configured" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_two_jobs_of_a_sweep_are_two_runs_both_closed(tmp_path: Path) -> None:

@@ -32,8 +32,54 @@ def test_addresses_with_user_information_are_refused_without_repeating_them() ->
     assert "canary" not in str(caught.value)
 
 
-def test_token_counts_are_not_secrets() -> None:
-    check_arguments(["budget.max_tokens=100", "student.max_new_tokens=8"], {})
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "+teacher.kwargs={api_key: canary}",
+        "+teacher.kwargs={'api_key': canary}",
+        "+teacher.kwargs={headers: {hf_token: canary}}",
+        "+teacher.kwargs={a: 1, Password : canary}",
+        "teacher.kwargs={secret:1},{secret:canary}",
+        "logger.csv='token: canary'",
+    ],
+)
+def test_secrets_inside_values_are_refused_without_repeating_them(argument: str) -> None:
+    with pytest.raises(ConfigError, match="environment only") as caught:
+        check_arguments([argument], {})
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "teacher.urls=[http://me:canary@host]",
+        "teacher.kwargs={api_base: 'http://me:canary@host/v1'}",
+        "teacher.api_base=http://a,http://me:canary@host",
+        "teacher.api_base='http://me:can,ary@host'",
+        "http://me:canary@host/?x=1",
+    ],
+)
+def test_addresses_inside_values_are_refused_without_repeating_them(argument: str) -> None:
+    with pytest.raises(ConfigError, match="user name or password") as caught:
+        check_arguments([argument], {})
+    assert "canary" not in str(caught.value)
+    assert "ELAD_EXP_API_BASE" not in str(caught.value)  # nothing reads it
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "budget.max_tokens=100",
+        "student.max_new_tokens=8",
+        "student.tokens_per_batch=4096",
+        "teacher.kwargs={max_tokens: 5, tokens_per_batch: 8}",
+        "dataset.instruction='Answer with one token: yes or no'",
+        "teacher.api_base=http://host/v1/me@there",
+        "teacher.api_base=http://host,http://other?user=a@b",
+    ],
+)
+def test_what_only_looks_like_a_secret_is_none(argument: str) -> None:
+    check_arguments([argument], {})
 
 
 def test_every_experiment_is_listed_with_what_it_needs_and_takes() -> None:
@@ -100,10 +146,48 @@ def test_resume_with_another_configuration_is_refused_with_a_diff(tmp_path: Path
     assert "selector: elad_exp.selectors.combine.RankSum -> random" in str(caught.value)
 
 
-@pytest.mark.parametrize("override", ["budget.max_usd=abc", "budget.max_foo=1", "logger=nope"])
-def test_resume_checks_keys_and_values(tmp_path: Path, override: str) -> None:
-    with pytest.raises(ConfigError):
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("budget.max_usd=abc", "abc.*Float"),
+        ("budget.max_foo=1", "max_foo: there is no such key"),
+        ("budget.max_usd=1,2", r"budget.max_usd=1,2: .*one value"),
+        ("budget=unlimited", "budget=unlimited: .*budget.KEY=VALUE.*max_usd"),
+        ("trainer={threads: 1}", "trainer.KEY=VALUE.*threads"),
+        ("trainer.precision=[x", r"trainer.precision=\[x: .*quotes"),
+        ("trainer.precision=[x]", "precision"),
+        ("trainer.precision=${nope}", "nope.*trainer.precision"),
+        ("logger=nope", "logger=nope: choose one of csv"),
+        ("logger=../budget/unlimited", "choose one of csv"),
+        ("paths.store={a: 1}", "store"),
+        ("paths.root=elsewhere", "paths.root: runs -> elsewhere"),
+    ],
+)
+def test_resume_checks_keys_and_values(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         resumed_config([f"resume={saved_run(tmp_path)}", override])
+
+
+@pytest.mark.parametrize("change", ["{}=", "{}= ", "{}", "{}=''", "~{}", "~{}=", "+{}=200"])
+def test_only_null_removes_a_limit_of_a_resumed_run(tmp_path: Path, change: str) -> None:
+    key, run = "budget.max_annotations", saved_run(tmp_path)
+    with pytest.raises(ConfigError, match=key) as caught:
+        resumed_config([f"resume={run}", change.format(key)])
+    if change[0] == "{":
+        assert f"{key}=null to remove a limit" in str(caught.value)
+    assert resumed_config([f"resume={run}"])[1].budget.max_annotations == 100
+    assert resumed_config([f"resume={run}", f"{key}=null"])[1].budget.max_annotations is None
+
+
+def test_a_resumed_run_may_find_its_store_elsewhere(tmp_path: Path) -> None:
+    _, config = resumed_config([f"resume={saved_run(tmp_path)}", "paths.store=/moved/store.sqlite"])
+    assert config.paths.store == "/moved/store.sqlite"
+
+
+def test_resume_names_one_run(tmp_path: Path) -> None:
+    for named in (["resume="], [f"resume={saved_run(tmp_path)}", "resume=other"]):
+        with pytest.raises(ConfigError, match="one run"):
+            resumed_config(named)
 
 
 def test_resume_where_there_is_no_run(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from elad_exp.errors import DataError
 from elad_exp.metrics import Needed, area_under_curve
@@ -154,6 +155,113 @@ def test_the_same_run_twice_is_refused(sweep: Path, tmp_path: Path) -> None:
     shutil.copytree(copy / "elad-0", copy / "elad-again")
     with pytest.raises(DataError, match="elad-0 and elad-again"):
         compare(copy)
+    for name in ("elad-0", "elad-again"):
+        configure(copy / name)
+    with pytest.raises(DataError, match=r"one is a repetition\. Compare"):
+        compare(copy)
+    configure(copy / "elad-again", selector__weights={"inter": 2.0})
+    with pytest.raises(DataError, match=r"they differ in selector\.weights\.inter"):
+        compare(copy)
+
+
+def test_a_file_in_place_of_a_folder_is_the_users_mistake(sweep: Path) -> None:
+    with pytest.raises(DataError, match="name a sweep's folder"):
+        compare(sweep / "elad-0" / "result.json")
+
+
+def configure(run: Path, **changes: Any) -> None:
+    """Write the `config.yaml` of a run; `schedule__rounds=3` changes `schedule.rounds`."""
+    result = json.loads((run / "result.json").read_text())
+    config: dict[str, Any] = {
+        "name": "almanac",
+        "seed": result["seed"],
+        "about": {"takes": run.name},
+        "selector": {"name": (result["selector"] or {}).get("name"), "weights": {"inter": 1.0}},
+        "teacher": {"error_rate": 0.0},
+        "dataset": {"instruction": "Explain in short steps. " * 9, "years": [10, 98, 8]},
+        "schedule": {"rounds": 6, "steps_per_round": 50},
+        "budget": {"max_annotations": 240},
+        "trainer": {"threads": run.name},
+        "paths": {"run_dir": str(run)},
+        "logger": {},
+    }
+    for key, value in changes.items():
+        group, _, leaf = key.partition("__")
+        config[group] |= {leaf: value}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def configured(path: Path, **changes: Any) -> Path:
+    write_sweep(path, selectors=("random", "elad"), seeds=(0, 1))
+    for run in path.iterdir():
+        configure(run, **changes)
+    return path
+
+
+def test_runs_whose_configuration_differs_elsewhere_are_kept_apart(tmp_path: Path) -> None:
+    usual = configured(tmp_path / "s" / "usual")
+    more = configured(tmp_path / "s" / "more", schedule__steps_per_round=100)
+    shutil.rmtree(more / "random-0")
+    shutil.rmtree(more / "random-1")
+    hundred, fifty = compare(tmp_path / "s").settings
+    assert fifty.setting.other == {"schedule.steps_per_round": "50"}
+    assert hundred.setting.other == {"schedule.steps_per_round": "100"}
+    assert [row.selector for row in fifty.rows] == ["random", "elad"]
+    assert [(row.selector, row.against) for row in hundred.rows] == [("elad", {})]
+    assert all(
+        any("differs in schedule.steps_per_round" in note for note in found.notes)
+        for found in (hundred, fifty)
+    )
+    assert "; schedule.steps_per_round=100; n_test" in render(compare(tmp_path / "s"))
+    (alone,) = compare(usual).settings
+    assert alone.setting.other == {}
+    assert not any("kept apart" in note for note in alone.notes)
+
+
+def test_a_selector_trained_longer_than_the_baseline_is_not_tested_against_it(
+    tmp_path: Path,
+) -> None:
+    folder = configured(tmp_path / "s")
+    for seed in (0, 1):
+        configure(folder / f"elad-{seed}", schedule__steps_per_round=100)
+    assert [[row.selector for row in s.rows] for s in compare(folder).settings] == [
+        ["elad"],
+        ["random"],
+    ]
+
+
+def test_name_place_limits_and_numbers_written_otherwise_do_not_matter(tmp_path: Path) -> None:
+    folder = configured(tmp_path / "s")
+    configure(folder / "elad-0", teacher__error_rate=0, budget__max_annotations=None)
+    configure(folder / "elad-1", selector__weights={"inter": 2.0}, logger__csv={"a": 1})
+    (setting,) = compare(folder).settings
+    assert setting.setting.other == {}
+
+
+def test_long_values_and_missing_keys_are_told_apart(tmp_path: Path) -> None:
+    folder = configured(tmp_path / "s")
+    configure(folder / "elad-0", dataset__instruction="Explain in short steps, please. " * 9)
+    configure(folder / "elad-1", teacher__mode="explain")
+    found = [s.setting.other for s in compare(folder).settings]
+    assert {len(other) for other in found} == {2}
+    assert sorted(other["teacher.mode"] for other in found) == ['"explain"', "absent", "absent"]
+    texts = {other["dataset.instruction"] for other in found}
+    assert len(texts) == 2
+    assert all(text.startswith("sha256:") and len(text) < 30 for text in texts)
+
+
+def test_runs_without_a_configuration_are_compared_among_themselves(tmp_path: Path) -> None:
+    folder = configured(tmp_path / "s")
+    for path in (folder / "elad-0", folder / "random-0"):
+        (path / "config.yaml").unlink()
+    found = compare(folder).settings
+    assert [(s.setting.other, [row.seeds for row in s.rows]) for s in found] == [
+        ({}, [(1,), (1,)]),
+        ({"config.yaml": "absent"}, [(0,), (0,)]),
+    ]
+    (folder / "elad-0" / "config.yaml").write_text("{")
+    (unread,) = compare(folder).unfinished
+    assert "config.yaml is not valid YAML" in unread.reason
 
 
 def test_settings_are_kept_apart(sweep: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from elad_exp import cli
 from elad_exp.errors import DataError
 from elad_exp.metrics import proportion
 from elad_exp.reporting.html import aurocs, number, write_report
@@ -143,6 +144,25 @@ def test_a_missing_run_is_the_users_mistake(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text("{")
     with pytest.raises(DataError, match="not valid JSON"):
         write_report(tmp_path)
+
+
+def test_a_file_in_place_of_a_run_is_the_users_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run")
+    assert cli.main(["report", str(run / "result.json")]) == 2
+    assert "result.json is not a run directory" in capsys.readouterr().err
+
+
+def test_labelled_is_not_said_to_be_trained_on(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", rounds=2)
+    path = run / "annotations.jsonl"
+    lines = [json.loads(x) for x in path.read_text().splitlines()]
+    lines[0]["trained_on"] = False  # readable, but longer than the student's context
+    write_lines(path, lines)
+    _, page = report(run)
+    assert "Labelled counts the teacher's answers that could be read" in page.text
+    assert "are not trained on" in page.text
 
 
 def test_shown_revisions_are_counted_and_spread(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -27,7 +28,9 @@ def make(
     limits: Limits | None = None,
     audit_fraction: float = 0.1,
     initial: int = 20,
+    rules: bool = True,
 ) -> Rounds:
+    limits = limits or Limits()
     splits, student, task = make_splits(), FakeStudent(), EvenTask()
     return Rounds(
         task=task,
@@ -38,11 +41,12 @@ def make(
         teacher=teacher or FakeTeacher(),
         pool=Pool(splits.pool),
         journal=MemoryJournal(),
-        rules=[BudgetRule(limits or Limits()), RoundsRule(rounds), PoolRule()],
+        rules=[BudgetRule(limits), RoundsRule(rounds), PoolRule()] if rules else [],
         schedule=Schedule(rounds, initial, 10, 5),
         audit_fraction=audit_fraction,
         candidates=50,
         seed=seed,
+        limits=asdict(limits),
     )
 
 
@@ -162,10 +166,44 @@ def test_a_kept_query_is_taken_up_instead_of_choosing_anew() -> None:
     rounds.select()
     chosen = rounds.pool.open_query
     calls = len(rounds.student.calls)
+    line = rounds.journal.rounds[-1]
     rounds.pool.open_query = None
+    rounds.journal.put_round(line | {"select": None, "seconds": {"train": 1.0}})
     rounds.select()
     assert rounds.pool.open_query == chosen
     assert len(rounds.student.calls) == calls
+    again = rounds.journal.rounds[-1]
+    assert again["select"] == line["select"]
+    assert again["seconds"] == {"train": 1.0, "score": line["seconds"]["score"]}
+
+
+def test_the_end_of_the_schedule_stops_without_a_rule() -> None:
+    rounds = make(rounds=3, rules=False)
+    assert run(rounds) == "rounds"
+    assert rounds.pool.round == 3
+
+
+@pytest.mark.parametrize(("limit", "reason"), [(34, "budget"), (60, None)])
+def test_a_refusal_holds_until_a_limit_is_raised(limit: int, reason: str | None) -> None:
+    rounds = make(teacher=FakeTeacher(limit=34), limits=Limits(max_annotations=34))
+    assert run(rounds) == "budget"
+    restored = make(limits=Limits(max_annotations=limit))
+    restored.journal = rounds.journal
+    restored.teacher = rounds.teacher
+    restored.pool.load_state_dict(rounds.pool.state_dict())
+    restored.load_state_dict(rounds.state_dict())
+    assert restored.waits_to_buy
+    found = restored.stop_reason()
+    assert (found.name if found else None) == reason
+
+
+def test_a_teacher_that_gave_nothing_is_asked_again_after_a_resume() -> None:
+    rounds = make()
+    state = rounds.state_dict()
+    rounds.load_state_dict(state | {"empty_queries": 1})
+    assert rounds.empty_queries == 1
+    rounds.load_state_dict(state | {"empty_queries": 2})
+    assert rounds.empty_queries == 0
 
 
 def test_rank_of_gold_never_reaches_the_selector() -> None:

@@ -6,6 +6,7 @@ The local files are the truth. A resumed run replays its history into the mirror
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 import lightning as L
 
 from elad_exp.console import Console
+from elad_exp.errors import ConfigError, EladError
 from elad_exp.rounds import Rounds
 from elad_exp.rundir import write_atomic
 
@@ -78,25 +80,45 @@ class WandbSink:
         project: W&B project.
         offline: Write locally, for `wandb sync`.
         entity: W&B entity, null for the user's default.
+
+    Raises:
+        ConfigError: The package `wandb` is not installed.
     """
 
     def __init__(self, project: str, *, offline: bool, entity: str | None = None) -> None:
+        if importlib.util.find_spec("wandb") is None:
+            raise ConfigError(
+                "logger: Weights & Biases is not installed; pip install 'elad-exp[wandb]', or "
+                "choose logger=csv"
+            )
         self.project, self.offline, self.entity = project, offline, entity
         self._run: Any = None
 
     def start(self, run_dir: Path, config: Mapping[str, Any], run_id: str) -> None:
+        """Begin the W&B run.
+
+        Raises:
+            ConfigError: W&B refuses the login or the project.
+            EladError: W&B cannot be reached.
+        """
         import wandb
 
-        self._run = wandb.init(
-            project=self.project,
-            entity=self.entity,
-            mode="offline" if self.offline else "online",
-            dir=str(run_dir),
-            name=run_id,
-            config=dict(config),
-            reinit="create_new",
-            settings=wandb.Settings(console="off", silent=True),
-        )
+        advice = "log in with `wandb login`, or choose logger=wandb_offline"
+        try:
+            self._run = wandb.init(
+                project=self.project,
+                entity=self.entity,
+                mode="offline" if self.offline else "online",
+                dir=str(run_dir),
+                name=run_id,
+                config=dict(config),
+                reinit="create_new",
+                settings=wandb.Settings(console="off", silent=True),
+            )
+        except (wandb.errors.UsageError, wandb.errors.AuthenticationError) as error:
+            raise ConfigError(f"logger: W&B refused: {_first_line(error)}; {advice}") from error
+        except wandb.errors.Error as error:
+            raise EladError(f"logger: W&B failed: {_first_line(error)}; {advice}") from error
         self._run.define_metric("cost/annotations")
         self._run.define_metric("*", step_metric="cost/annotations")
 
@@ -107,6 +129,10 @@ class WandbSink:
         if self._run is not None:
             self._run.finish(exit_code=exit_code)
             self._run = None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")
 
 
 class RoundLog(L.Callback):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
 import lightning as L
 
+from elad_exp.errors import EladError
 from elad_exp.rounds import Rounds
 
 
@@ -34,6 +36,10 @@ class RoundReport(L.Callback):
         speed = {"train": (pl_module.train_tokens - self._tokens_before) / seconds["train"]}
         speed |= pl_module.engine.take_speeds()
         loss = trainer.callback_metrics.get("train/loss")
+        if loss is not None and not math.isfinite(loss):
+            raise EladError(
+                f"training has diverged: the loss is {float(loss)}; lower optim.learning_rate"
+            )
         self.rounds.report(
             train_tokens=int(pl_module.train_tokens),
             optimizer_steps=trainer.global_step,

@@ -1,4 +1,4 @@
-"""Selectors against each other, over seeds, at equal data, student, teacher and budget."""
+"""Selectors against each other, over seeds, where all else is equal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ from elad_exp.metrics import (
     mean_over_seeds,
     paired_difference,
 )
-from elad_exp.reporting.summaries import AXES, RunSummary, Setting, load_sweep
+from elad_exp.reporting.summaries import (
+    AXES,
+    RunSummary,
+    Setting,
+    differing_keys,
+    load_sweep,
+)
 from elad_exp.reporting.tables import render
 from elad_exp.types import Metric, Record
 
@@ -121,10 +127,15 @@ def _refuse_twins(runs: Sequence[RunSummary]) -> None:
         key = (str(run.setting), run.selector, run.seed)
         first = known.setdefault(key, run)
         if first is not run:
+            keys = differing_keys([first.config, run.config])
+            if not (first.config and run.config):
+                why = "one is a repetition, or they differ in another setting"
+            else:
+                why = f"they differ in {', '.join(keys)}" if keys else "one is a repetition"
             raise DataError(
                 f"{first.path} and {run.path} have the same dataset, student, teacher, budget, "
-                f"selector ({run.selector}) and seed ({run.seed}): one is a repetition, or they "
-                "differ in another setting. Compare them apart, each in a folder of its own"
+                f"selector ({run.selector}) and seed ({run.seed}): {why}. Compare them apart, "
+                "each in a folder of its own"
             )
 
 
@@ -145,6 +156,11 @@ def _compare_setting(
         _row(name, by_selector[name], areas[name], against.get(name, {})) for name in names
     )
     notes += _unequal_costs(runs)
+    if setting.other:
+        notes.append(
+            "kept apart from other runs on this dataset with this student, teacher and budget, "
+            f"whose configuration differs in {', '.join(setting.other)}"
+        )
     return SettingComparison(setting, dict(runs[0].testset), until, rows, tuple(notes))
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from elad_exp.errors import DataError
 from elad_exp.rundir import Line, read_lines
@@ -29,13 +32,38 @@ def read_result(path: Path) -> dict[str, Any]:
     """
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"{path.parent} is not a run directory: it has no {path.name}") from error
     except ValueError as error:
         raise DataError(f"{path} is not valid JSON ({error})") from error
     if not isinstance(result, dict):
         raise DataError(f"{path} holds a {type(result).__name__}, not an object")
     return result
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The keys of a `config.yaml` (`schedule.rounds`) and their values; empty without the file.
+
+    Raises:
+        DataError: The file is not the configuration of a run.
+    """
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (yaml.YAMLError, ValueError) as error:
+        raise DataError(f"{path} is not valid YAML ({error})") from error
+    if not isinstance(config, dict):
+        raise DataError(f"{path} holds no configuration")
+    return dict(_leaves(config))
+
+
+def _leaves(config: dict[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def read_records(path: Path) -> list[Line]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from elad_exp.errors import DataError
 from elad_exp.metrics import Curve
-from elad_exp.reporting.files import read_records, read_result
+from elad_exp.reporting.files import read_config, read_records, read_result
 from elad_exp.reporting.schema import validate
 from elad_exp.rundir import Line
 from elad_exp.types import Record
@@ -17,28 +19,43 @@ from elad_exp.types import Record
 AXES = ("annotations", "tokens", "train_tokens")
 """What a curve can be drawn against: two costs of the teacher and one of the student."""
 
+_FREE = ("selector", "seed")
+"""What a comparison is about."""
+_ASIDE = ("name", "about", "paths", "trainer", "logger", "budget")
+"""Where and how a run was made; limits are taken from its result."""
+_ABSENT = "absent"
+_MAX_SHOWN = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Setting(Record):
-    """What runs must share to be compared: all but selector and seed."""
+    """What runs must share to be compared: all but selector and seed.
+
+    `other` are the further keys in which the configurations of completed runs with this dataset,
+    student, teacher and limits differ, with the values that these runs have.
+    """
 
     dataset: str
     student: str
     teacher: str
     limits: str
+    other: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return (
+        known = (
             f"{self.dataset}; student {self.student}; teacher {self.teacher}; budget {self.limits}"
         )
+        further = ", ".join(f"{key}={value}" for key, value in self.other.items())
+        return f"{known}; {further}" if further else known
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary(Record):
     """One run. `setting` and `selector` are None for a run that ended before it knew them.
 
-    `status` is that of `result.json`, or `unreadable` with the cause in `reason`. `points` are
-    the rounds: cost on each axis and test accuracy.
+    `status` is that of `result.json`, or `unreadable` with the cause in `reason`. `config` are
+    the values of `config.yaml` that bear on the result, by key; empty where there is no such file.
+    `points` are the rounds: cost on each axis and test accuracy.
     """
 
     path: str
@@ -47,6 +64,7 @@ class RunSummary(Record):
     seed: int | None = None
     setting: Setting | None = None
     selector: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
     testset: dict[str, Any] = field(default_factory=dict)
     points: tuple[dict[str, float], ...] = ()
     mean_steps: float | None = None
@@ -73,7 +91,53 @@ def load_sweep(directory: str | Path) -> list[RunSummary]:
     found = sorted(root.rglob("result.json"))
     if not found:
         raise DataError(f"there is no run (no result.json) below {root}; name a sweep's folder")
-    return [_summary(path.parent, root) for path in found]
+    return _told_apart([_summary(path.parent, root) for path in found])
+
+
+def _told_apart(runs: list[RunSummary]) -> list[RunSummary]:
+    """Fill in `Setting.other`."""
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        if run.completed:
+            alike.setdefault(str(run.setting), []).append(run.config)
+    return [
+        replace(
+            run, setting=replace(run.setting, other=_other(run.config, alike[str(run.setting)]))
+        )
+        if run.completed and run.setting
+        else run
+        for run in runs
+    ]
+
+
+def _other(config: Mapping[str, Any], all_configs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    known = [c for c in all_configs if c]
+    if known and not config:
+        return {"config.yaml": _ABSENT}
+    keys = [key for key in differing_keys(known) if _group(key) not in _FREE]
+    return {key: _shown(config, key) for key in keys}
+
+
+def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys whose values are not the same in all of `configs`."""
+    keys = sorted({key for config in configs for key in config})
+    return [key for key in keys if len({_shown(config, key) for config in configs}) > 1]
+
+
+def _shown(config: Mapping[str, Any], key: str) -> str:
+    """A value as text; equal for equal values only. A long one is told by its hash."""
+    if key not in config:
+        return _ABSENT
+    value = config[key]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 0.0, a default, is the 0 of a command line
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    short = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return text if len(text) <= _MAX_SHOWN else f"sha256:{short}"
+
+
+def _group(key: str) -> str:
+    return key.partition(".")[0]
 
 
 def _summary(run: Path, root: Path) -> RunSummary:
@@ -84,6 +148,7 @@ def _summary(run: Path, root: Path) -> RunSummary:
         lines = read_records(run / "rounds.jsonl")
         if result["status"] == "completed" and len(lines) < 2:
             raise DataError(f"completed, but rounds.jsonl has {len(lines)} rounds")
+        config = read_config(run / "config.yaml")
     except DataError as error:
         return RunSummary(name, "unreadable", str(error))
     dataset, selector = result["dataset"], result["selector"]
@@ -94,6 +159,7 @@ def _summary(run: Path, root: Path) -> RunSummary:
         seed=result["seed"],
         setting=_setting(result),
         selector=selector["name"] if selector else None,
+        config={key: value for key, value in config.items() if _group(key) not in _ASIDE},
         testset={k: dataset[k] for k in ("sha256", "split_seed", "n_test")} if dataset else {},
         points=tuple(_point(line) for line in lines),
         mean_steps=_mean_steps(lines),
