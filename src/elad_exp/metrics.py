@@ -182,7 +182,12 @@ def paired_difference(a: Sequence[float], b: Sequence[float], *, draws: int = 10
     Statistician 69, 2015), because plain percentiles are too narrow for few seeds. The p-value is
     that of the sign-flip permutation test: exact up to 14 pairs, else from random flips. With n
     pairs it cannot fall below `2 / 2**n`.
+
+    Raises:
+        ValueError: Lengths differ, or there are no pairs.
     """
+    if len(a) != len(b):
+        raise ValueError(f"paired difference: {len(a)} values paired with {len(b)}")
     delta = np.asarray(a, float) - np.asarray(b, float)
     n = int(delta.size)
     if n == 0:

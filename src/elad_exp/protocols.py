@@ -29,7 +29,7 @@ class Splits:
     """A loaded dataset: disjoint splits, the gold beside them, and where it came from.
 
     `info` holds `name, source, revision, sha256, split_seed` and, if rows were left out,
-    `skipped` (id or line -> reason).
+    `skipped` (id or line -> reason) and `warnings` (sentences for people).
     """
 
     pool: tuple[Sample, ...]
@@ -120,7 +120,7 @@ class Student(Protocol):
         self, items: Sequence[tuple[Sample, tuple[str, ...]]]
     ) -> list[dict[str, float]]:
         """Probabilities over the closed set of answers when the answer is forced after the
-        given steps (possibly none). They sum to 1.
+        given steps (possibly none). They sum to 1; `{}` where that exceeds the context.
         """
         ...
 

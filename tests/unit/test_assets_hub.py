@@ -19,7 +19,13 @@ from elad_exp.errors import AssetError, ConfigError
 
 NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 COMMIT = "a" * 40
-FILES = {"config.json": b"{}", "model.safetensors": b"weights", "onnx/model.onnx": b"unwanted"}
+FILES = {
+    "config.json": b"{}",
+    "model.safetensors": b"weights",
+    "tokenizer.json": b"{}",
+    "onnx/model.onnx": b"unwanted",
+}
+WHOLE = ("config.json", "model.safetensors", "tokenizer.json")
 
 
 def model_folder(folder: Path, *files: str) -> Path:
@@ -101,7 +107,7 @@ def online(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
 
 
 def test_folder_and_gguf_file(tmp_path: Path) -> None:
-    folder = model_folder(tmp_path / "m", "config.json", "model.safetensors", "old.gguf")
+    folder = model_folder(tmp_path / "m", *WHOLE, "old.gguf")
     got = resolve_model(str(folder))
     assert (got.path, got.gguf_file, got.source) == (folder, None, "file")
     only = model_folder(tmp_path / "g", "w.gguf")
@@ -115,12 +121,50 @@ def test_folder_and_gguf_file(tmp_path: Path) -> None:
     [
         ((), "neither config.json nor a .gguf file"),
         (("config.json", "pytorch_model.bin"), "pickled weights are refused"),
-        (("a.gguf", "b.gguf"), r"it has a\.gguf, b\.gguf"),
+        (WHOLE[:2], r"has no tokenizer \(none of tokenizer\.json, "),
+        (
+            ("config.json", "model-00001-of-00003.safetensors", "tokenizer.json"),
+            r"no model\.safetensors and no model\.safetensors\.index\.json",
+        ),
+        (("a.gguf", "b.gguf"), r"2 GGUF files; name one of them: student\.name=\S*/m/a\.gguf"),
     ],
 )
 def test_folders_that_are_no_model(tmp_path: Path, files: tuple[str, ...], reason: str) -> None:
     with pytest.raises(AssetError, match=reason):
         resolve_model(str(model_folder(tmp_path / "m", *files)))
+
+
+def with_shards(folder: Path, *present: str) -> Path:
+    """A model whose index names three shards, of which some are there."""
+    shards = [f"model-0000{i}-of-00003.safetensors" for i in (1, 2, 3)]
+    weights = {f"layer.{i}": shard for i, shard in enumerate([*shards, shards[0]])}
+    model_folder(folder, "config.json", "tokenizer.model", *(shards[int(i) - 1] for i in present))
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
+    return folder
+
+
+def test_all_shards_that_the_index_names_are_needed(tmp_path: Path) -> None:
+    assert resolve_model(str(with_shards(tmp_path / "all", "1", "2", "3"))).source == "file"
+    folder = with_shards(tmp_path / "one", "2")
+    with pytest.raises(AssetError, match="lacks model-00001-of-00003") as caught:
+        resolve_model(str(folder))
+    assert "model-00003" in str(caught.value)
+    assert "model-00002" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"weight_map": 1}', "\udcff"])
+def test_a_damaged_index_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    folder = with_shards(tmp_path / "m")
+    (folder / "model.safetensors.index.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(AssetError, match=r"index\.json cannot be read"):
+        resolve_model(str(folder))
+
+
+@pytest.mark.usefixtures("no_index")
+def test_a_cache_with_one_of_three_shards_is_no_source() -> None:
+    with_shards(cached_model(NAME), "1")
+    with pytest.raises(AssetError, match=r"hub cache: .* lacks model-00002-of-00003"):
+        resolve_model(NAME)
 
 
 @pytest.mark.parametrize("name", ["/no/where", "./no", "~/no", "a/b/c"])
@@ -135,7 +179,7 @@ def test_unknown_source_is_refused() -> None:
 
 
 def test_hub_cache_comes_first() -> None:
-    path = cached_model(NAME, "config.json", "model.safetensors")
+    path = cached_model(NAME, *WHOLE)
     got = resolve_model(NAME)
     assert got.path.resolve() == path.resolve()
     assert (got.source, got.record.revision) == (f"hub:{NAME}", COMMIT)
@@ -144,7 +188,7 @@ def test_hub_cache_comes_first() -> None:
 @pytest.mark.usefixtures("no_index")
 def test_an_incomplete_cache_is_no_source() -> None:
     cached_model(NAME, "config.json")
-    with pytest.raises(AssetError, match=r"hub cache: .* no \*\.safetensors"):
+    with pytest.raises(AssetError, match=r"hub cache: .* no model\.safetensors"):
         resolve_model(NAME)
 
 

@@ -8,12 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elad_exp.data.collate import IGNORE, Encoded, collate, encode, prompt_ids, render, target_ids
+from elad_exp.data.collate import (
+    IGNORE,
+    Encoded,
+    Rendered,
+    collate,
+    encode,
+    prompt_ids,
+    render,
+    target_ids,
+)
 from elad_exp.errors import ConfigError
-from tests.unit.student_toys import tiny
+from tests.unit.student_toys import SAMPLES, TASK, tiny
 
 TOKENIZER = tiny()[1]
 PROMPT = "Question: Is Ana taller than Bo?\n"
+READ = Rendered(PROMPT)
+CHAT = "{{ bos_token }}user\n{{ messages[0].content }}<|eos|>\n[go]"
 TARGET = "Ana measures 3 feet.\nBo measures 17 feet.\nAnswer: no"
 
 
@@ -22,7 +33,7 @@ def learnt(row: Encoded) -> str:
 
 
 def encoded(**options: Any) -> Encoded:
-    row = encode(TOKENIZER, PROMPT, TARGET, **({"max_length": 96} | options))
+    row = encode(TOKENIZER, READ, TARGET, **({"max_length": 96} | options))
     assert row is not None
     return row
 
@@ -34,7 +45,7 @@ def test_the_prompt_is_read_and_the_target_with_its_end_is_learnt() -> None:
     assert row.ids[-1] == row.labels[-1] == TOKENIZER.eos_token_id
     assert (
         list(row.ids[: len(row) - len(target_ids(TOKENIZER, [TARGET])[0])])
-        == (prompt_ids(TOKENIZER, [PROMPT])[0])
+        == (prompt_ids(TOKENIZER, [READ])[0])
     )
 
 
@@ -57,7 +68,7 @@ def test_a_mask_that_leaves_nothing_is_refused(kept: int) -> None:
 def test_what_does_not_fit_is_left_out_never_cut() -> None:
     n = len(encoded())
     assert encoded(max_length=n) == encoded()
-    assert encode(TOKENIZER, PROMPT, TARGET, max_length=n - 1) is None
+    assert encode(TOKENIZER, READ, TARGET, max_length=n - 1) is None
 
 
 @given(st.text(max_size=60))
@@ -72,7 +83,7 @@ def test_a_special_tokens_name_in_a_target_is_plain_text() -> None:
     ids = target_ids(TOKENIZER, [text])[0]
     assert not set(TOKENIZER.all_special_ids) & set(ids[:-1])
     assert TOKENIZER.decode(ids[:-1]) == text
-    row = encode(TOKENIZER, PROMPT, text, max_length=200)
+    row = encode(TOKENIZER, READ, text, max_length=200)
     assert row is not None
     assert row.ids.count(TOKENIZER.eos_token_id) == 1
 
@@ -95,13 +106,50 @@ def test_no_texts_give_no_ids() -> None:
 
 def test_rendering_uses_the_chat_template_when_asked() -> None:
     tokenizer = tiny()[1]
-    assert render(tokenizer, PROMPT, chat_template=False) == PROMPT
+    assert render(tokenizer, PROMPT, chat_template=False) == READ
     with pytest.raises(ConfigError, match="chat_template=false"):
         render(tokenizer, PROMPT, chat_template=True)
-    tokenizer.chat_template = "{{ bos_token }}{{ messages[0].content }}[go]"
-    text = render(tokenizer, PROMPT, chat_template=True)
-    assert text == f"<|bos|>{PROMPT}[go]"
-    assert prompt_ids(tokenizer, [text])[0].count(tokenizer.bos_token_id) == 1
+    tokenizer.chat_template = CHAT
+    read = render(tokenizer, PROMPT, chat_template=True)
+    assert read == Rendered(PROMPT, head="<|bos|>user\n", tail="<|eos|>\n[go]")
+    ids = prompt_ids(tokenizer, [read])[0]
+    assert tokenizer.decode(ids) == str(read) == f"<|bos|>user\n{PROMPT}<|eos|>\n[go]"
+    assert (ids.count(tokenizer.bos_token_id), ids.count(tokenizer.eos_token_id)) == (1, 1)
+
+
+@pytest.mark.parametrize("chat_template", [False, True])
+def test_ordinary_prompts_are_tokenised_as_one_text(chat_template: bool) -> None:
+    tokenizer = tiny()[1]
+    tokenizer.chat_template = CHAT
+    read = [render(tokenizer, TASK.prompt(s), chat_template=chat_template) for s in SAMPLES]
+    whole = tokenizer([str(r) for r in read], add_special_tokens=False).input_ids
+    assert prompt_ids(tokenizer, read) == whole
+
+
+QUESTION = "Question: What do <|eos|> and <|bos|><|pad|> mean?\n"
+
+
+@pytest.mark.parametrize("template", [None, CHAT, CHAT.replace("content", "content | trim")])
+def test_a_special_tokens_name_in_a_question_is_plain_text(template: str | None) -> None:
+    tokenizer = tiny()[1]
+    tokenizer.chat_template = template
+    ordinary, odd = (
+        render(tokenizer, text, chat_template=template is not None) for text in (PROMPT, QUESTION)
+    )
+    expected, ids = prompt_ids(tokenizer, [ordinary, odd])
+    assert expected == prompt_ids(tokenizer, [ordinary])[0]
+    special = set(tokenizer.all_special_ids)
+    assert [i for i in ids if i in special] == [i for i in expected if i in special]
+    assert tokenizer.decode(ids) == str(odd)
+    assert QUESTION.strip() in str(odd)
+
+
+def test_a_template_that_cannot_be_taken_apart_is_read_as_it_is() -> None:
+    tokenizer = tiny()[1]
+    tokenizer.chat_template = "{{ messages[0].content }}{{ messages[0].content }}"
+    read = render(tokenizer, PROMPT, chat_template=True)
+    assert read == Rendered("", head=PROMPT + PROMPT)
+    assert prompt_ids(tokenizer, [read]) == tokenizer([PROMPT + PROMPT]).input_ids
 
 
 def test_a_start_token_is_written_out_for_tokenizers_that_add_one() -> None:
@@ -112,5 +160,6 @@ def test_a_start_token_is_written_out_for_tokenizers_that_add_one() -> None:
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=f"{bos[0]} $A", special_tokens=[bos]
     )
-    text = render(tokenizer, PROMPT, chat_template=False)
-    assert prompt_ids(tokenizer, [text])[0] == tokenizer(PROMPT).input_ids
+    read = render(tokenizer, PROMPT, chat_template=False)
+    assert read.head == tokenizer.bos_token
+    assert prompt_ids(tokenizer, [read])[0] == tokenizer(PROMPT).input_ids

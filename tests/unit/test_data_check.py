@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from elad_exp.data.check import Report, check_file, to_text
+from elad_exp.errors import ConfigError
 
 
 def test_reports_rows_balance_lengths_problems_and_duplicates(tmp_path: Path) -> None:
@@ -41,6 +44,11 @@ def test_a_file_that_cannot_be_read_is_a_report_too(tmp_path: Path) -> None:
     report = check_file(tmp_path / "no.jsonl")
     assert (report.rows, report.ok) == (0, False)
     assert "no such file" in to_text(report)
+
+
+def test_an_unknown_kind_of_answers_is_refused_like_in_the_task(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="answers='bogus' is not one of auto, yes_no"):
+        check_file(tmp_path / "no.jsonl", answers="bogus")
 
 
 def test_many_answers_and_problems_are_counted(tmp_path: Path) -> None:

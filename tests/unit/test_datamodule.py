@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,11 @@ def test_exactly_the_asked_steps_and_every_example_equally_often(
     seen = [counts.get(i, 0) for i in range(len(lengths))]
     assert max(seen) - min(seen) <= 1
     assert found == list(batches)
+
+
+def test_no_examples_are_refused_instead_of_drawn_forever() -> None:
+    with pytest.raises(ValueError, match="no examples"):
+        RoundBatches([], batch_size=2, steps=1, seed=0, round=1)
 
 
 def test_similar_lengths_go_together() -> None:

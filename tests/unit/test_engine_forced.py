@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from elad_exp.data.collate import encode, render
-from elad_exp.errors import ConfigError, DataError
+from elad_exp.errors import ConfigError
+from elad_exp.protocols import Splits
+from elad_exp.student.build import TinyStudent
 from elad_exp.student.forced import Continuation, TokenTree, continuations
 from elad_exp.tasks.reasoning import ReasoningTask
-from elad_exp.types import Choice, Explanation, Sample
+from elad_exp.types import Choice, Explanation, GoldBook, Sample
 from tests.unit.student_toys import SAMPLES, TASK, ToyTask, engine, pairs, sample, tiny
 
 MODEL, TOKENIZER = tiny()
@@ -89,7 +91,8 @@ def test_labels_that_begin_alike_are_compared_as_wholes(labels: tuple[str, ...])
 def test_forced_tokens_are_those_of_training() -> None:
     for (sample_, explanation), label in product(pairs()[:5], ("yes", "no")):
         target = TASK.target(sample_, Explanation.of(explanation.texts, label))
-        row = encode(TOKENIZER, TASK.prompt(sample_), target, max_length=96)
+        prompt = render(TOKENIZER, TASK.prompt(sample_), chat_template=False)
+        row = encode(TOKENIZER, prompt, target, max_length=96)
         assert row is not None
         trees, [(number, scores)] = engine(MODEL, TOKENIZER)._trees(
             [(sample_, explanation.texts)], [("yes", "no")]
@@ -148,13 +151,41 @@ def test_shared_prefixes_are_read_once() -> None:
     assert student.speeds["forced"].tokens == longest - 1 + 2 * branch
 
 
-def test_open_answers_and_too_long_explanations_are_refused() -> None:
+def test_open_answers_are_refused() -> None:
     open_ = engine(MODEL, TOKENIZER, task=ToyTask("open"))
     with pytest.raises(ConfigError, match="open"):
         open_.answer_distributions([(SAMPLES[0], ())])
+
+
+def test_explanations_that_do_not_fit_the_context_have_no_distribution() -> None:
+    student = engine(MODEL, TOKENIZER)
+    asked = items()[:6]
+    expected = student.answer_distributions(asked)
     endless = ("Ana measures 3 feet.",) * 60
-    with pytest.raises(DataError, match="more than the model's context of 128"):
-        engine(MODEL, TOKENIZER).answer_distributions([(SAMPLES[0], endless)])
+    told: list[tuple[int, int]] = []
+    student.on_progress = lambda *at: told.append(at)
+    found = student.answer_distributions(
+        [(SAMPLES[0], endless), *asked, (asked[0][0], endless), (SAMPLES[40], endless)]
+    )
+    assert found[0] == found[-1] == found[-2] == {}
+    for a, b in zip(found[1:-2], expected, strict=True):
+        assert a == pytest.approx(b, abs=1e-6)
+    assert told[-1][0] == told[-1][1]
+    assert student.answer_distributions([(SAMPLES[0], endless)]) == [{}]
+
+
+def test_an_attempt_that_grows_when_it_is_read_again_fits_the_context_of_tiny() -> None:
+    options = {"d_model": 32, "layers": 1, "heads": 2, "vocab_size": 400, "dropout": 0.1}
+    built = TinyStudent(max_length=96, max_new_tokens=40, **options).build(  # type: ignore[arg-type]
+        TASK, Splits(tuple(SAMPLES), (), (), GoldBook({})), seed=0
+    )
+    student = built.engine(TASK)
+    question = max((s for s in SAMPLES if student.fits(s)), key=student.prompt_length)
+    # Each generated token was an invalid byte; decoded, it is a character of three bytes.
+    attempt = ("\ufffd" * 40,)
+    assert len(TOKENIZER(attempt[0]).input_ids) == 3 * 40
+    [found] = student.answer_distributions([(question, attempt)])
+    assert found.keys() == {"yes", "no"}
 
 
 def test_the_longest_explanation_that_can_be_generated_can_be_scored() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,12 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elad_exp.data.collate import prompt_ids
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.student.engine import bucketed, choose_dtype
 from elad_exp.student.generate import _draw, generate
 from elad_exp.types import Explanation
-from tests.unit.student_toys import SAMPLES, TASK, engine, tiny
+from tests.unit.student_toys import SAMPLES, engine, tiny
 
 MODEL, TOKENIZER = tiny()
 END, PAD = TOKENIZER.eos_token_id, TOKENIZER.pad_token_id
@@ -55,7 +55,7 @@ def naive(
 
 
 def test_cache_padding_and_dropped_rows_change_nothing() -> None:
-    prompts = prompt_ids(TOKENIZER, [TASK.prompt(s) for s in SOME])
+    prompts = engine(MODEL, TOKENIZER).prompt_ids(SOME)
     assert len({len(p) for p in prompts}) > 1
     # As end token one that the rows write at different times, so that rows are dropped.
     written = [naive(SHARP, p, 40, -1)[0] for p in prompts]
@@ -191,6 +191,25 @@ def test_a_low_precision_copy_is_made_once_a_phase_and_leaves_the_model_alone() 
         assert same is MODEL
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_measuring_within_mixed_precision_training_gives_the_same(nested: bool) -> None:
+    student = engine(SHARP, TOKENIZER)
+    asked = [(s, ("Ana measures 3 feet.",)) for s in SOME]
+    expected = student.explain(SOME), student.answer_distributions(asked)
+    with student.phase() if nested else nullcontext(), torch.autocast("cpu", torch.bfloat16):
+        assert (student.explain(SOME), student.answer_distributions(asked)) == expected
+        assert torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("token", ["eos_token", "pad_token"])
+def test_a_tokenizer_without_end_or_pad_token_is_named_with_the_remedy(token: str) -> None:
+    _, tokenizer = tiny()
+    setattr(tokenizer, token, None)
+    tokenizer.name_or_path = "owner/model"
+    with pytest.raises(ConfigError, match=rf"'owner/model' has no {token}; set it in tokenizer_c"):
+        engine(MODEL, tokenizer)
+
+
 def test_number_formats_are_checked() -> None:
     assert choose_dtype(MODEL, "auto") == torch.float32
     assert choose_dtype(MODEL, "bfloat16") == torch.bfloat16
@@ -201,8 +220,8 @@ def test_number_formats_are_checked() -> None:
 def test_lengths_that_cannot_work_are_refused() -> None:
     with pytest.raises(ConfigError, match="max_new_tokens=96 must be between"):
         engine(MODEL, TOKENIZER, max_new_tokens=96)
-    with pytest.raises(ConfigError, match="exceeds the model's context"):
-        engine(MODEL, TOKENIZER, max_length=1000)
+    with pytest.raises(ConfigError, match=r"context of 128 tokens.*max_length to 96 or less"):
+        engine(MODEL, TOKENIZER, max_length=97)
 
 
 def test_speeds_count_what_was_done_and_start_anew() -> None:

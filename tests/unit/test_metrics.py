@@ -134,6 +134,11 @@ def test_paired_difference_of_few_seeds_is_exact() -> None:
     assert found.n == 3
 
 
+def test_paired_difference_of_unequal_lengths_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 values paired with 3"):
+        paired_difference([0.8], [0.7, 0.65, 0.6])
+
+
 def test_paired_difference_of_equal_runs_is_no_evidence() -> None:
     found = paired_difference([0.5, 0.6, 0.7], [0.5, 0.6, 0.7])
     assert (found.value, found.p, found.ci95) == (0.0, 1.0, (0.0, 0.0))

@@ -220,6 +220,43 @@ def test_unknown_component_and_repeated_sample_are_refused():
         score(FakeStudent(), samples(1) * 2, "inter")
 
 
+class TooLong(FakeStudent):
+    """Cannot be forced to answer after two steps or more, nor at all for the last sample."""
+
+    def answer_distributions(self, items):
+        made = super().answer_distributions(items)
+        return [
+            {} if len(given) > 1 or s.id == "id003" else p
+            for p, (s, given) in zip(made, items, strict=True)
+        ]
+
+
+def test_answers_that_cannot_be_forced_count_as_the_least_certain(caplog):
+    steps = {"id000": 1, "id001": 3, "id002": 1, "id003": 1}
+    needs = ["intra", "intra_excess", "answer_entropy", "least_confidence", "margin"]
+    needs.append("direct_entropy")
+    with caplog.at_level("INFO"):
+        found = score(TooLong(steps, "yes"), samples(4), *needs)
+    expected = score(FakeStudent(steps, "yes"), [samples(4)[0], samples(4)[2]], *needs)
+    for name in needs:
+        values = [candidate.scores[name] for candidate in found]
+        assert [values[0], values[2]] == [candidate.scores[name] for candidate in expected]
+        assert values[3] == max(values[:3])
+        assert name == "direct_entropy" or values[1] == max(values)
+    # After 0..n steps: 2 + 4 + 2 + 2 of them, of which 2 and 2 are too long.
+    assert "4 of 10 forced answers" in caplog.text
+    assert "intra_excess: undefined for 2 of 4 attempts" in caplog.text
+
+
+def test_where_nothing_can_be_forced_scores_are_zero():
+    class Never(FakeStudent):
+        def answer_distributions(self, items):
+            return [{} for _ in items]
+
+    for candidate in score(Never(), samples(3), "answer_entropy", "direct_entropy"):
+        assert candidate.scores == {"answer_entropy": 0.0, "direct_entropy": 0.0}
+
+
 @pytest.mark.parametrize("p", [math.nan, 0.1])
 def test_broken_probabilities_are_an_error_not_certainty(p):
     class Broken(FakeStudent):

@@ -258,6 +258,31 @@ def test_default_sizes_and_too_few_rows() -> None:
         make_splits({"pool": rows(("a?", "4"))}, n_dev=None, n_test=None, split_seed=0, info=INFO)
 
 
+def test_what_is_left_out_becomes_a_warning() -> None:
+    data = {"pool": rows(*((f"p{i}?", "4") for i in range(20)), ("a?", "yes"), ("a?", "no"))}
+    info = {**INFO, "warnings": ["an earlier one"]}
+    got = make_splits(data, n_dev=2, n_test=2, split_seed=0, info=info)
+    earlier, warning = got.info["warnings"]
+    assert earlier == "an earlier one"
+    assert warning.startswith("left out 1 duplicates or contradictions of 22 rows; the first: ")
+    assert "different answers (no, yes)" in warning
+    del data["pool"][-2:]
+    assert make_splits(data, n_dev=2, n_test=2, split_seed=0, info=INFO).info["warnings"] == []
+
+
+def test_a_pool_made_of_copies_of_dev_and_test_is_said_plainly() -> None:
+    data = {
+        "pool": rows(("a?", "4"), ("b?", "4")),
+        "dev": rows(("a?", "4")),
+        "test": rows(("B?", "4")),
+    }
+    for n in (None, 1):
+        with pytest.raises(DataError, match="none of the 2 rows of the pool is left") as caught:
+            make_splits(data, n_dev=n, n_test=n, split_seed=0, info=INFO)
+        assert "the first: f line 2: same question as f line 1" in str(caught.value)
+        assert "n_dev=" not in str(caught.value)
+
+
 def test_content_hash_changes_with_answer_and_explanation() -> None:
     def digest(answer: str, *steps: str) -> str:
         return content_sha256(collect({"pool": [Row("f", "1", "a?", answer, (), steps)]}).gold)

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from elad_exp.assets import AssetRecord
 from elad_exp.data.sentences import split_sentences
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
+from elad_exp.tasks import strategyqa
 from elad_exp.tasks.strategyqa import StrategyQATask, steps_of
 
 FACTS = [
@@ -96,7 +98,7 @@ def compared(splits: Splits) -> dict[str, Any]:
 @pytest.mark.parametrize("as_text", [False, True])
 def test_every_source_gives_the_same(tmp_path: Path, as_text: bool) -> None:
     hub_snapshot(tmp_path / "cache", as_text=as_text)
-    hub = StrategyQATask(**KNOBS).load()
+    hub = StrategyQATask(source="hub", **KNOBS).load()
     assert hub.info["source"] == "hub:ChilleD/StrategyQA"
     assert hub.info["revision"] == "c0ffee"
     paths = [
@@ -157,7 +159,7 @@ def test_rows_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         StrategyQATask(str(path)).load()
 
 
-@pytest.mark.parametrize("content", ["{", "{}", "3"])
+@pytest.mark.parametrize("content", ["{", "{}", "3", "[" * 100_000])
 def test_json_of_no_known_layout(tmp_path: Path, content: str) -> None:
     path = tmp_path / "task.json"
     path.write_text(content)
@@ -212,8 +214,93 @@ def test_a_source_with_another_number_of_questions_is_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub_snapshot(tmp_path / "cache")
-    StrategyQATask(**KNOBS).load()
+    splits = StrategyQATask(source="hub", **KNOBS).load()
     assert "has 12 questions instead of 2290" in caplog.text
+    [warning] = [w for w in splits.info["warnings"] if "instead of 2290" in w]
+    assert "splits and results differ" in warning
+    assert "hub: offline mode is on" in warning
+
+
+def test_an_incomplete_copy_does_not_hide_the_other_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub_snapshot(tmp_path / "cache")
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    rows = [{"question": f"Is it {i}?", "answer": True, "facts": ["So."]} for i in range(2290)]
+    (whole / "train.json").write_text(json.dumps(rows))
+    record = AssetRecord("strategyqa", "pypi:bigbench==1.0.0", str(whole))
+    monkeypatch.setattr(strategyqa, "fetch_pypi", lambda asset: record)
+    splits = StrategyQATask(**KNOBS).load()
+    assert splits.info["source"] == "pypi:bigbench==1.0.0"
+    assert len(splits.gold) == 2290
+    assert splits.info["warnings"] == []
+
+
+def test_a_damaged_copy_is_refused_by_name(tmp_path: Path) -> None:
+    hub_snapshot(tmp_path / "cache")
+    [file] = (tmp_path / "cache").rglob("train-*.parquet")
+    file.write_bytes(b"PAR1" + file.read_bytes()[4:100])
+    with pytest.raises(AssetError, match=r"hub cache: (.|\n)*train-\S*parquet: cannot be read"):
+        StrategyQATask(source="hub").load()
+    with pytest.raises(DataError, match=r"train-\S*parquet: cannot be read as parquet"):
+        StrategyQATask(str(file)).load()
+    with pytest.raises(DataError, match=r"no\.parquet: cannot be read as parquet"):
+        StrategyQATask(str(tmp_path / "no.parquet")).load()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"question": None}, "question: a string is expected, not null"),
+        ({"question": " "}, "question is empty"),
+        ({"answer": ["yes"]}, "answer is no truth value"),
+        ({"answer": {}}, "answer is no truth value"),
+        ({"facts": [None]}, "fact 1: a string is expected, not null"),
+        ({"facts": ["", "\ud800"]}, "fact 2 holds half of a surrogate pair"),
+        ({"facts": {"a": 1}}, "facts is neither text nor a list of texts"),
+        ({"facts": []}, "facts is neither text nor a list of texts"),
+        ({"facts": None}, "facts is neither text nor a list of texts"),
+    ],
+)
+def test_bad_cells_are_problems_with_file_and_row(
+    tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    path = tmp_path / "train.json"
+    good = {"question": "a?", "answer": True, "facts": ["b", "", " "]}
+    path.write_text(json.dumps([good, {**good, **change}, {**good, **change}]))
+    with pytest.raises(DataError) as caught:
+        StrategyQATask(str(path)).load()
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "2 problems in the data"
+    assert lines[1].startswith(f"  {path} row 2: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ([1, 2], "fact 1: a string is expected, not the number 1"),
+        ({"a": 1}, "facts is neither text nor a list of texts"),
+        (5, "facts is neither text nor a list of texts"),
+    ],
+)
+def test_bad_facts_in_meta_are_problems_with_file_and_line(
+    tmp_path: Path, facts: Any, reason: str
+) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps({"question": "a?", "answer": "yes", "meta": {"facts": facts}}))
+    with pytest.raises(DataError) as caught:
+        StrategyQATask(str(path)).load()
+    assert f"{path} line 1: {reason}" in str(caught.value)
+
+
+def test_bad_cells_of_bigbench_are_problems(tmp_path: Path) -> None:
+    good = {"input": "a?", "target_scores": {"Yes": 1, "No": 0}, "target": "Yes. Because."}
+    bad = [{**good, "input": None}, {**good, "target": None}, {**good, "target_scores": []}]
+    path = tmp_path / "task.json"
+    path.write_text(json.dumps({"examples": [*bad, {**good, "target_scores": {}}]}))
+    with pytest.raises(DataError, match="4 problems"):
+        StrategyQATask(str(path)).load()
 
 
 def test_unknown_source_is_refused() -> None:

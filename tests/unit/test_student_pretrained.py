@@ -11,14 +11,24 @@ import torch
 
 from elad_exp.assets import resolve_model
 from elad_exp.errors import AssetError, ConfigError
-from elad_exp.student.build import converted_folder
+from elad_exp.student.build import PretrainedStudent, converted_folder
 from elad_exp.student.pretrained import convert_gguf, dequantised_name, load_pretrained
 from tests.unit.student_toys import engine, tiny
 
 
-def test_a_dequantised_model_says_so_in_its_name() -> None:
-    found = dequantised_name("SmolLM2-135M-Instruct.Q4_1.gguf")
-    assert found == "SmolLM2-135M-Instruct-q4_1-dequantised"
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", "SmolLM2-135M-Instruct-q4_1-dequantised"),
+        ("SmolLM2-X-Q4_K_M.gguf", "SmolLM2-X-q4_k_m-dequantised"),
+        ("a.b-iq3_xxs.gguf", "a.b-iq3_xxs-dequantised"),
+        ("m-BF16.gguf", "m-bf16-dequantised"),
+        ("model.gguf", "model-dequantised"),
+        ("Qwen2.5-0.5B.gguf", "Qwen2.5-0.5B-dequantised"),
+    ],
+)
+def test_a_dequantised_model_says_so_in_its_name(file: str, name: str) -> None:
+    assert dequantised_name(file) == name
 
 
 def saved(path: Path) -> Any:
@@ -66,6 +76,32 @@ def test_f23_attention_dropout_makes_two_training_passes_of_a_llama_differ(tmp_p
         model = load_pretrained(tmp_path, attention_dropout=rate)[0].train()
         with torch.no_grad():
             assert torch.equal(model(ids).logits, model(ids).logits) != differ
+
+
+def test_the_checkpoints_own_attention_dropout_is_kept_unless_another_is_named(
+    tmp_path: Path,
+) -> None:
+    saved(tmp_path)
+    for given, expected in ((None, 0.1), (0.0, 0.0), (0.3, 0.3)):
+        model, _ = load_pretrained(tmp_path, attention_dropout=given)
+        assert model.config.attention_dropout == expected
+    assert load_pretrained(tmp_path)[0].config.attention_dropout == 0.1
+    assert PretrainedStudent(name="x", max_length=9, max_new_tokens=4).attention_dropout is None
+
+
+def test_missing_weights_are_refused_by_name_and_never_random(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    saved(tmp_path)
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    lost = "gpt_neox.layers.1.mlp.dense_h_to_4h.weight"
+    save_file({k: v for k, v in weights.items() if k != lost}, file, {"format": "pt"})
+    with pytest.raises(AssetError, match=f"missing {lost}$"):
+        load_pretrained(tmp_path)
+    save_file(weights | {lost: weights[lost][:, :4].clone()}, file, {"format": "pt"})
+    with pytest.raises(AssetError, match=rf"{tmp_path}.*{lost}.* do not have the shape"):
+        load_pretrained(tmp_path)
 
 
 def test_a_dropout_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None:

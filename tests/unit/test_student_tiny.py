@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from elad_exp.errors import ConfigError
+from elad_exp.student.forced import FORCED_ANSWER_TOKENS
 from elad_exp.student.tiny import build_tiny, build_tokenizer
 from tests.unit.student_toys import SAMPLES, TASK, sample, tiny
 
@@ -83,6 +84,17 @@ def test_saved_and_loaded_it_is_the_same_student(tmp_path: Path) -> None:
     assert tokenizer_again.eos_token_id == tokenizer.eos_token_id
     with torch.no_grad():
         torch.testing.assert_close(model(ids).logits, again(ids).logits)
+
+
+def test_a_longer_context_changes_neither_weights_nor_what_they_compute() -> None:
+    short, tokenizer = tiny()
+    long, _ = tiny(context=300)
+    assert short.config.max_position_embeddings == 96 + FORCED_ANSWER_TOKENS
+    assert long.config.max_position_embeddings == 300
+    assert torch.equal(weights(short), weights(long))
+    ids = tokenizer("Is Ana taller than Bo?", return_tensors="pt").input_ids
+    with torch.no_grad():
+        assert torch.equal(short(ids).logits, long(ids).logits)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,13 @@ class Repo:
 
 
 def cached_snapshot(repo: Repo) -> AssetRecord:
-    """The snapshot in the hub's cache. Raises AssetError if there is none; no network."""
+    """The snapshot in the hub's cache, as far as it was fetched: it may lack files.
+
+    No network.
+
+    Raises:
+        AssetError: There is none.
+    """
     try:
         path = _snapshot(repo, local_files_only=True)
     except (OSError, HFValidationError) as error:

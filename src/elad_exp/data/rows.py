@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from elad_exp.errors import DataError
+from elad_exp.errors import ConfigError, DataError
 from elad_exp.types import Choice, sample_id
 
 SHOWN = 10
@@ -124,8 +124,8 @@ def parse_row(data: Any, where: str) -> Row:
     missing = [name for name in ("question", "answer") if name not in data]
     if missing:
         raise DataError(f"no {' and no '.join(missing)} (found: {', '.join(data) or 'nothing'})")
-    question = _text(data["question"], "question")
-    answer = _text(data["answer"], "answer")
+    question = checked_text(data["question"], "question")
+    answer = checked_text(data["answer"], "answer")
     choices = tuple(_choice(c, i) for i, c in enumerate(_list(data, "choices"), 1))
     labels = [choice.label for choice in choices]
     if len({label.casefold() for label in labels}) < len(labels):
@@ -134,7 +134,10 @@ def parse_row(data: Any, where: str) -> Row:
         raise DataError("one choice only; give at least two, or none for an open question")
     if labels and answer not in labels:
         raise DataError(f"answer {answer!r} is not among the choices {', '.join(labels)}")
-    steps = [_text(s, f"explanation step {i}") for i, s in enumerate(_list(data, "explanation"), 1)]
+    steps = [
+        checked_text(s, f"explanation step {i}")
+        for i, s in enumerate(_list(data, "explanation"), 1)
+    ]
     meta = data.get("meta") or {}
     if not isinstance(meta, dict):
         raise DataError(f"meta: an object is expected, not {_kind(meta)}")
@@ -142,6 +145,12 @@ def parse_row(data: Any, where: str) -> Row:
     if not isinstance(source_id, (str, int)):
         raise DataError(f"id: a string is expected, not {_kind(source_id)}")
     return Row(where, str(source_id), question, answer, choices, tuple(steps), meta)
+
+
+def check_answers(answers: str) -> None:
+    """Raises ConfigError unless `answers` is a kind of answers, or `auto`."""
+    if answers not in ANSWERS:
+        raise ConfigError(f"answers={answers!r} is not one of {', '.join(ANSWERS)}")
 
 
 def answer_kind(rows: list[Row], answers: str, problems: Problems) -> tuple[str, list[Row]]:
@@ -177,10 +186,10 @@ def _choice(data: Any, number: int) -> Choice:
     if not isinstance(data, dict) or not {"label", "text"} <= data.keys():
         found = ", ".join(data) if isinstance(data, dict) else _kind(data)
         raise DataError(f"{name}: an object with label and text is expected, found {found}")
-    label = _text(data["label"], f"{name}, label")
+    label = checked_text(data["label"], f"{name}, label")
     if not _LABEL.fullmatch(label):
         raise DataError(f"{name}: label {label!r} must be one word without punctuation")
-    return Choice(label, _text(data["text"], f"{name}, text"))
+    return Choice(label, checked_text(data["text"], f"{name}, text"))
 
 
 def _list(data: dict[str, Any], name: str) -> list[Any]:
@@ -192,7 +201,8 @@ def _list(data: dict[str, Any], name: str) -> list[Any]:
     return value
 
 
-def _text(value: Any, name: str) -> str:
+def checked_text(value: Any, name: str) -> str:
+    """`value` without white space around it. Raises DataError unless it is text to work with."""
     if isinstance(value, bool):
         raise DataError(f'{name}: a string is expected, not {_kind(value)}; write "yes" or "no"')
     if not isinstance(value, str):

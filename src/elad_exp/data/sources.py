@@ -22,11 +22,15 @@ _PRECEDENCE = ("test", "dev", "pool")
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """Samples by split, without duplicates; `skipped` maps a place or an id to a reason."""
+    """Samples by split, without duplicates; `skipped` maps a place or an id to a reason.
+
+    `warnings` says for people how many were left out, if any.
+    """
 
     samples: dict[str, list[Sample]]
     gold: GoldBook
     skipped: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def collect(rows: Mapping[str, Sequence[Row]]) -> Collected:
@@ -36,7 +40,7 @@ def collect(rows: Mapping[str, Sequence[Row]]) -> Collected:
     `dev` rather than `pool`, so that no question is trained on and tested; among copies in one
     split the one whose explanation, then wording, comes first in the alphabet. Copies with
     different answers: all are dropped, because none can be trusted. Whatever is dropped is named
-    in `skipped` and counted in the log.
+    in `skipped` and counted in `warnings` and the log.
 
     Args:
         rows: Rows by split, `pool`, `dev`, `test`; a split may be absent.
@@ -60,15 +64,19 @@ def collect(rows: Mapping[str, Sequence[Row]]) -> Collected:
         gold[key] = Gold(row.answer, row.explanation, {**row.meta, "source_id": row.source_id})
         for _, other in group[1:]:
             skipped[other.where] = f"same question as {row.where}"
-    if skipped:
-        first = next(iter(skipped.items()))
-        logger.warning(
-            "left out %d duplicates or contradictions of %d rows; the first: %s: %s",
-            len(skipped),
-            sum(map(len, rows.values())),
-            *first,
-        )
-    return Collected(samples, GoldBook(gold), skipped)
+    if not skipped:
+        return Collected(samples, GoldBook(gold), skipped)
+    warning = (
+        f"left out {len(skipped)} duplicates or contradictions of "
+        f"{sum(map(len, rows.values()))} rows; the first: {_first(skipped)}"
+    )
+    logger.warning("%s", warning)
+    return Collected(samples, GoldBook(gold), skipped, (warning,))
+
+
+def _first(skipped: Mapping[str, str]) -> str:
+    place, reason = next(iter(skipped.items()))
+    return f"{place}: {reason}"
 
 
 def hash_order(samples: Sequence[Sample], split_seed: int) -> list[Sample]:
@@ -119,13 +127,20 @@ def make_splits(
         split_seed: Seed of the hash order; independent of a run's seed.
         info: `name, source, revision` and whatever else belongs into `Splits.info`; `sha256` (of
             ids, answers and explanations, so equal for one dataset from two sources),
-            `split_seed`, `skipped` and `unused` are added.
+            `split_seed`, `skipped` and `unused` are added, and what was left out is appended to
+            `warnings`.
 
     Raises:
-        DataError: A split is too small.
+        DataError: A split is too small, or nothing of the pool is left.
     """
     found = collect(rows)
     pool = found.samples["pool"]
+    if not pool and found.skipped:
+        raise DataError(
+            f"none of the {len(rows['pool'])} rows of the pool is left: they contradict each other "
+            f"or stand in dev or test as well; the first: {_first(found.skipped)}. Add questions "
+            "to the pool's file."
+        )
     parts: dict[str, tuple[Sample, ...]] = {}
     unused: dict[str, int] = {}
     cut: dict[str, int] = {"dev": 0, "test": 0}
@@ -154,6 +169,7 @@ def make_splits(
         "split_seed": split_seed,
         "skipped": found.skipped,
         "unused": unused,
+        "warnings": [*info.get("warnings", ()), *found.warnings],
     }
     return Splits(rest, parts["dev"], parts["test"], found.gold, details)
 

@@ -63,8 +63,8 @@ def check_components(names: Iterable[str]) -> frozenset[str]:
 def fill_undefined(values: Sequence[float | None]) -> list[float]:
     """Undefined scores become the largest defined one, or 0 where none is defined.
 
-    What the student could not even begin to explain counts as least certain, on whatever scale
-    the batch has.
+    What the student could not even begin to explain, or explained at too great a length, counts
+    as least certain, on whatever scale the batch has.
     """
     top = max((v for v in values if v is not None), default=0.0)
     return [top if v is None else v for v in values]
@@ -108,18 +108,23 @@ def intra(answer: str | None, distributions: Sequence[Mapping[str, float]]) -> f
     return math.fsum(1.0 - p.get(answer, 0.0) for p in distributions) / len(distributions)
 
 
-def intra_excess(values: Sequence[float], n_steps: Sequence[int]) -> list[float]:
+def intra_excess(values: Sequence[float | None], n_steps: Sequence[int]) -> list[float | None]:
     """`intra` minus its mean over the candidates with the same number of steps.
 
     Equal to the mean excess over these candidates at every position. Range -1 to 1, sums to 0 in
     each group; 0 for the only candidate with its number of steps. It takes out what an answer
-    forced early leaves open for any question of that length. No cost beyond `intra`.
+    forced early leaves open for any question of that length. No cost beyond `intra`; undefined
+    where that is, and the means are over the others.
     """
     groups: dict[int, list[float]] = {}
     for value, n in zip(values, n_steps, strict=True):
-        groups.setdefault(n, []).append(value)
+        if value is not None:
+            groups.setdefault(n, []).append(value)
     means = {n: math.fsum(group) / len(group) for n, group in groups.items()}
-    return [value - means[n] for value, n in zip(values, n_steps, strict=True)]
+    return [
+        None if value is None else value - means[n]
+        for value, n in zip(values, n_steps, strict=True)
+    ]
 
 
 def inter(answers: Sequence[str | None]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from elad_exp.errors import ConfigError, EladError
@@ -29,6 +29,7 @@ class _Evidence:
     forced: dict[tuple[str, ...], dict[str, float]] = field(default_factory=dict)
 
     def answer_probabilities(self) -> list[float]:
+        """Empty where an answer could not be forced, see `Scorer._force`."""
         if self.closed:
             return list(self.forced[self.attempt.texts].values())
         return list(c.vote([explanation.answer for explanation in self.sampled]).values())
@@ -106,7 +107,8 @@ class Scorer:
         """One candidate per sample, in the order given, with exactly the scores in `needs`.
 
         With text-only needs, or none, the student is not called and `attempt` is None. A score
-        that is undefined (no steps) becomes the largest of its component in this call.
+        that is undefined (no steps, or too long to force an answer) becomes the largest of its
+        component in this call.
 
         Args:
             samples: different samples.
@@ -177,6 +179,9 @@ class Scorer:
     def _force(self, evidence: Sequence[_Evidence], needs: frozenset[str]) -> None:
         """Fill in forced answers; those of one sample stand together, shortest first, so that a
         student can share their prefixes.
+
+        Where one does not fit the student's context, its distribution is empty, and the scores
+        that need it are undefined.
         """
         wanted: list[tuple[_Evidence, tuple[str, ...]]] = []
         for found in evidence:
@@ -192,7 +197,17 @@ class Scorer:
             return
         self._begin("forced", len(wanted))
         answers = self.student.answer_distributions([(f.sample, given) for f, given in wanted])
+        if too_long := answers.count({}):
+            logger.warning(
+                "%d of %d forced answers do not fit the student's context; scores that need them "
+                "count as the least certain",
+                too_long,
+                len(wanted),
+            )
         for (found, given), distribution in zip(wanted, answers, strict=True):
+            found.forced[given] = distribution
+            if not distribution:
+                continue
             # Written so that NaN fails too: entropy skips it, and would report certainty.
             if not abs(math.fsum(distribution.values()) - 1.0) <= _SUM_TOLERANCE:
                 raise EladError(
@@ -200,16 +215,21 @@ class Scorer:
                     f"are {distribution}, which do not sum to 1. If they are not finite, training "
                     "has diverged: lower the learning rate."
                 )
-            found.forced[given] = distribution
 
     def _student_columns(
         self, evidence: Sequence[_Evidence], needs: frozenset[str]
     ) -> dict[str, list[float]]:
-        def intra(found: _Evidence) -> float:
+        def intra(found: _Evidence) -> float | None:
             if found.attempt.answer is None:
                 return c.intra(None, [])
             parts = c.partial_explanations(found.attempt.texts, mode=self.intra)
-            return c.intra(found.attempt.answer, [found.forced[given] for given in parts])
+            forced = [found.forced[given] for given in parts]
+            return c.intra(found.attempt.answer, forced) if all(forced) else None
+
+        def of_answers(
+            measure: Callable[[Iterable[float]], float],
+        ) -> Callable[[_Evidence], float | None]:
+            return lambda e: measure(p) if (p := e.answer_probabilities()) else None
 
         key = c.CONTENT_KEYS[self.content]
         one: dict[str, Callable[[_Evidence], float | None]] = {
@@ -220,23 +240,21 @@ class Scorer:
             "inter": lambda e: c.inter([x.answer for x in e.sampled]),
             "step_content": lambda e: c.step_content(e.sampled, key=key),
             "step_content_sum": lambda e: c.step_content_sum(e.sampled, key=key),
-            "answer_entropy": lambda e: c.entropy(e.answer_probabilities()),
-            "least_confidence": lambda e: c.least_confidence(e.answer_probabilities()),
-            "margin": lambda e: c.margin(e.answer_probabilities()),
-            "direct_entropy": lambda e: c.entropy(e.forced[()].values()),
+            "answer_entropy": of_answers(c.entropy),
+            "least_confidence": of_answers(c.least_confidence),
+            "margin": of_answers(c.margin),
+            "direct_entropy": lambda e: c.entropy(p.values()) if (p := e.forced[()]) else None,
         }
-        columns = {}
-        for name in sorted(needs & one.keys()):
-            values = [one[name](found) for found in evidence]
-            if missing := values.count(None):
-                logger.info("%s: %d of %d attempts have no steps", name, missing, len(values))
-            columns[name] = c.fill_undefined(values)
+        columns = {n: [one[n](found) for found in evidence] for n in sorted(needs & one.keys())}
         if "intra_excess" in needs:
             columns["intra_excess"] = c.intra_excess(
                 [intra(found) for found in evidence],
                 [len(found.attempt.steps) for found in evidence],
             )
-        return columns
+        for name, values in columns.items():
+            if missing := values.count(None):
+                logger.info("%s: undefined for %d of %d attempts", name, missing, len(values))
+        return {name: c.fill_undefined(values) for name, values in columns.items()}
 
     def _begin(self, phase: str, items: int) -> None:
         logger.debug("scoring, %s pass: %d items", phase, items)

@@ -18,7 +18,12 @@ from elad_exp.data.collate import prompt_ids, render, target_ids
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import Task
 from elad_exp.rng import generator
-from elad_exp.student.forced import TokenTree, continuations, score_trees
+from elad_exp.student.forced import (
+    FORCED_ANSWER_TOKENS,
+    TokenTree,
+    continuations,
+    score_trees,
+)
 from elad_exp.student.generate import Generated, generate
 from elad_exp.student.memory import release_memory
 from elad_exp.student.steps import TokenTexts, with_uncertainty
@@ -85,6 +90,9 @@ class Engine:
     Attributes:
         on_progress: Called with (done, total) after every batch.
         interrupted: Called before every forward pass; may raise to stop.
+
+    Raises:
+        ConfigError: The tokenizer lacks a token, or lengths do not fit the model's context.
     """
 
     def __init__(
@@ -99,17 +107,23 @@ class Engine:
         inference_dtype: str = "auto",
         chat_template: bool = False,
     ) -> None:
-        if tokenizer.eos_token_id is None or tokenizer.pad_token_id is None:
-            raise ConfigError("the student's tokenizer must have an end and a pad token")
+        for name in ("eos_token", "pad_token"):
+            if getattr(tokenizer, f"{name}_id") is None:
+                raise ConfigError(
+                    f"the tokenizer of {tokenizer.name_or_path!r} has no {name}; set it in "
+                    "tokenizer_config.json, or choose another student"
+                )
         if not 0 < max_new_tokens < max_length:
             raise ConfigError(
                 f"student.max_new_tokens={max_new_tokens} must be between 1 and "
                 f"student.max_length={max_length} - 1"
             )
         self.context = int(model.config.max_position_embeddings)
-        if max_length > self.context:
+        if max_length + FORCED_ANSWER_TOKENS > self.context:
             raise ConfigError(
-                f"student.max_length={max_length} exceeds the model's context of {self.context}"
+                f"student.max_length={max_length} leaves no room for a forced answer in the "
+                f"model's context of {self.context} tokens; set student.max_length to "
+                f"{self.context - FORCED_ANSWER_TOKENS} or less"
             )
         self.model, self.tokenizer, self.task = model, tokenizer, task
         self.max_new_tokens, self.max_length = max_new_tokens, max_length
@@ -149,18 +163,20 @@ class Engine:
         Every call opens one. Open it around several calls to share one low-precision copy; the
         weights must not change meanwhile.
         """
-        if self._inference is not None:
-            yield self._inference
-            return
-        training = self.model.training
-        release_memory()
-        self._inference = self._prepare()
-        try:
-            yield self._inference
-        finally:
-            self._inference = None
-            self.model.train(training)
+        # A trainer validates under autocast and scores without; both must give the same.
+        with torch.autocast(self.model.device.type, enabled=False):
+            if self._inference is not None:
+                yield self._inference
+                return
+            training = self.model.training
             release_memory()
+            self._inference = self._prepare()
+            try:
+                yield self._inference
+            finally:
+                self._inference = None
+                self.model.train(training)
+                release_memory()
 
     def _prepare(self) -> Any:
         dtype = choose_dtype(self.model, self.inference_dtype)
@@ -239,15 +255,17 @@ class Engine:
     ) -> list[dict[str, float]]:
         """Probabilities over a sample's labels when the answer is forced after the given steps.
 
-        The items of a sample share one forward pass, wherever they stand in `items`.
+        The items of a sample share one forward pass, wherever they stand in `items`. An item whose
+        prompt, steps and answer exceed the model's context has no distribution: it is `{}`. That
+        depends on what the student happened to write, so it is no error.
 
         Raises:
             ConfigError: A sample's answers are not a closed set.
-            DataError: Prompt, steps and answer exceed the model's context.
         """
         labels = [self._labels(sample) for sample, _ in items]
         trees, where = self._trees(items, labels)
-        order = sorted(range(len(trees)), key=lambda i: (-len(trees[i]), i))
+        filled = (i for i, tree in enumerate(trees) if len(tree))
+        order = sorted(filled, key=lambda i: (-len(trees[i]), i))
         size = [len(tree) for tree in trees]
         scores: dict[int, list[float]] = {}
         with self.phase() as model:
@@ -261,9 +279,12 @@ class Engine:
                 )
                 self._count("forced", sum(size[i] for i in batch), start)
                 scores.update(zip(batch, made, strict=True))
-                self.on_progress(len(scores), len(trees))
-        found = []
+                self.on_progress(len(scores), len(order))
+        found: list[dict[str, float]] = []
         for names, (tree, numbers) in zip(labels, where, strict=True):
+            if not numbers:
+                found.append({})
+                continue
             values = torch.tensor([scores[tree][n] for n in numbers], dtype=torch.float64)
             found.append(dict(zip(names, values.softmax(dim=0).tolist(), strict=True)))
         return found
@@ -282,7 +303,9 @@ class Engine:
         items: Sequence[tuple[Sample, tuple[str, ...]]],
         labels: Sequence[tuple[str, ...]],
     ) -> tuple[list[TokenTree], list[tuple[int, list[int]]]]:
-        """A tree per sample, and for each item its tree and the scores it needs from it."""
+        """A tree per sample, and for each item its tree and the scores it needs from it: none if
+        the item exceeds the context.
+        """
         samples = {sample.id: sample for sample, _ in items}
         prompts = dict(zip(samples, self.prompt_ids(list(samples.values())), strict=True))
         targets = iter(
@@ -301,13 +324,8 @@ class Engine:
         for (sample, _), names in zip(items, labels, strict=True):
             prompt, tree = prompts[sample.id], trees[numbers[sample.id]]
             asked = continuations([[*prompt, *next(targets)] for _ in names])
-            longest = max(len(c.context) + len(c.tokens) for c in asked)
-            if longest > self.context:
-                raise DataError(
-                    f"sample {sample.id}: prompt, steps and answer take {longest} tokens, more "
-                    f"than the model's context of {self.context}; lower student.max_length"
-                )
-            where.append((numbers[sample.id], [tree.add(c) for c in asked]))
+            fits = max(len(c.context) + len(c.tokens) for c in asked) <= self.context
+            where.append((numbers[sample.id], [tree.add(c) for c in asked] if fits else []))
         return trees, where
 
     # -- counting ----------------------------------------------------------------------------

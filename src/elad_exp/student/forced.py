@@ -16,6 +16,9 @@ from torch import Tensor
 
 from elad_exp.student.generate import additive
 
+FORCED_ANSWER_TOKENS = 32
+"""Room for a forced answer: its line, and the end token, after the longest explanation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Continuation:

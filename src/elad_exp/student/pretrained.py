@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +20,26 @@ from elad_exp.errors import AssetError, ConfigError
 log = logging.getLogger(__name__)
 
 
-def dequantised_name(gguf_file: str) -> str:
-    """The name of a model restored from a GGUF file: `X.Q4_1.gguf` is `X-q4_1-dequantised`.
+_QUANTISATION = re.compile(r"(.+)[.-](I?Q\d\w*|BF16|F16|F32)", re.IGNORECASE)
 
-    Its weights are not those that were quantised, so results must not carry the plain name.
+
+def dequantised_name(gguf_file: str) -> str:
+    """The name of a model restored from a GGUF file.
+
+    `X.Q4_1.gguf` and `X-Q4_1.gguf` are `X-q4_1-dequantised`; `X.gguf` is `X-dequantised`. Its
+    weights are not those that were quantised, so results must not carry the plain name.
     """
-    stem, _, quantisation = Path(gguf_file).stem.rpartition(".")
-    return f"{stem}-{quantisation.lower()}-dequantised"
+    stem = Path(gguf_file).stem
+    if match := _QUANTISATION.fullmatch(stem):
+        stem = f"{match.group(1)}-{match.group(2).lower()}"
+    return f"{stem}-dequantised"
 
 
 def load_pretrained(
     name_or_path: str | Path,
     *,
     gguf_file: str | None = None,
-    attention_dropout: float = 0.0,
+    attention_dropout: float | None = None,
     revision: str | None = None,
 ) -> tuple[Any, Any]:
     """A decoder-only model in float32 and its tokenizer.
@@ -40,11 +48,12 @@ def load_pretrained(
         name_or_path: A folder, or a name on the Hugging Face hub.
         gguf_file: Name of a GGUF file in the folder; its weights are dequantised. That takes
             some seconds: `convert_gguf` does it once.
-        attention_dropout: SmolLM2 and its like have no other dropout, and 0 by default.
+        attention_dropout: SmolLM2 and its like have no other dropout, and 0 in their checkpoints;
+            None keeps the checkpoint's.
         revision: Branch, tag or commit on the hub.
 
     Raises:
-        AssetError: There is no such model.
+        AssetError: There is no such model, or its weights are not whole.
         ConfigError: `attention_dropout` is not 0 and the model's type knows no such setting.
     """
     if gguf_file is not None:
@@ -57,7 +66,7 @@ def load_pretrained(
             name_or_path, revision=revision, trust_remote_code=False
         )
         _set_dropout(config, attention_dropout)
-        model = AutoModelForCausalLM.from_pretrained(
+        model, found = AutoModelForCausalLM.from_pretrained(
             name_or_path,
             config=config,
             revision=revision,
@@ -65,15 +74,35 @@ def load_pretrained(
             use_safetensors=True,
             dtype=torch.float32,
             attn_implementation="sdpa",
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, where the message can name them
         )
     except OSError as error:
         raise AssetError(
             f"no model in Hugging Face format at {str(name_or_path)!r}: {error}"
         ) from error
+    _check_whole(str(name_or_path), model, found)
     return model.eval(), _with_pad(tokenizer)
 
 
-def _set_dropout(config: Any, rate: float) -> None:
+def _check_whole(name: str, model: Any, found: Mapping[str, Any]) -> None:
+    """Raises AssetError where the library would have put random weights."""
+    misshapen = sorted(key for key, *_ in found["mismatched_keys"])
+    missing = sorted(set(found["missing_keys"]) - set(model.all_tied_weights_keys) - {*misshapen})
+    if misshapen:
+        raise AssetError(
+            f"{name}: weights {', '.join(misshapen)} do not have the shape that config.json says"
+        )
+    if missing:
+        raise AssetError(
+            f"{name}: weights do not fit a {model.config.model_type} model: missing "
+            f"{', '.join(missing)}"
+        )
+
+
+def _set_dropout(config: Any, rate: float | None) -> None:
+    if rate is None:
+        return
     if hasattr(config, "attention_dropout"):
         config.attention_dropout = rate
     elif rate:
@@ -90,7 +119,7 @@ def _with_pad(tokenizer: Any) -> Any:
     return tokenizer
 
 
-def _load_gguf(path: Path, attention_dropout: float) -> tuple[Any, Any]:
+def _load_gguf(path: Path, attention_dropout: float | None) -> tuple[Any, Any]:
     if not path.is_file():
         raise AssetError(f"no GGUF file at {str(path)!r}")
     folder, name = str(path.parent), path.name

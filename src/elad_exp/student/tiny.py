@@ -12,11 +12,10 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerF
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.rng import derive_seed
+from elad_exp.student.forced import FORCED_ANSWER_TOKENS
 from elad_exp.types import Sample
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
-# An answer forced after a long explanation may need a few tokens more than the explanation had.
-FORCED_ANSWER_TOKENS = 32
 # A narrow model learns sooner from larger initial weights and, in a short context, from positions
 # that turn faster than the usual 10,000.
 INIT_STD = 0.05
@@ -95,6 +94,7 @@ def build_tiny(
     heads: int = 4,
     vocab_size: int = 2048,
     max_length: int = 256,
+    context: int | None = None,
     dropout: float = 0.1,
 ) -> tuple[Any, Any]:
     """A GPT-NeoX of about a million parameters and its tokenizer.
@@ -109,11 +109,13 @@ def build_tiny(
         task: Gives prompts, grammar and labels.
         pool_questions: The pool. Its order does not matter.
         seed: Seed of the initial weights.
-        d_model: Width; a multiple of `heads`.
+        d_model: Width; a multiple of twice `heads`.
         layers: Blocks.
         heads: Attention heads.
         vocab_size: Largest size of the tokenizer.
-        max_length: Context in tokens.
+        max_length: Longest prompt with its explanation, in tokens.
+        context: Most tokens that can be read, forced answers included; None leaves room for one.
+            It costs nothing, because rotary positions have no parameters.
         dropout: Residual, embedding and attention dropout.
 
     Returns:
@@ -128,7 +130,7 @@ def build_tiny(
     tokenizer = build_tokenizer(texts, vocab_size=vocab_size, max_length=max_length)
     config = GPTNeoXConfig(
         vocab_size=len(tokenizer),
-        max_position_embeddings=max_length + FORCED_ANSWER_TOKENS,
+        max_position_embeddings=context or max_length + FORCED_ANSWER_TOKENS,
         hidden_size=d_model,
         intermediate_size=4 * d_model,
         num_hidden_layers=layers,

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from elad_exp.assets.cache import sha256_of
 from elad_exp.assets.catalogue import AssetRecord
-from elad_exp.data.rows import ANSWERS, Problems, Row, answer_kind, read_rows
+from elad_exp.data.rows import Problems, Row, answer_kind, check_answers, read_rows
 from elad_exp.data.sources import make_splits
-from elad_exp.errors import ConfigError
 from elad_exp.protocols import Splits
 from elad_exp.tasks.reasoning import ReasoningTask
 
@@ -48,8 +47,7 @@ class JsonlTask(ReasoningTask):
         instruction: str = "",
         answers: str = "auto",
     ) -> None:
-        if answers not in ANSWERS:
-            raise ConfigError(f"answers={answers!r} is not one of {', '.join(ANSWERS)}")
+        check_answers(answers)
         self.paths = {"pool": Path(path).expanduser()}
         for split, file in (("dev", dev_path), ("test", test_path)):
             if file is not None:

@@ -14,6 +14,7 @@ outside a closed set: `answer` is None and the attempt is graded wrong.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -23,6 +24,8 @@ from elad_exp.types import Explanation, GoldBook, Sample
 YES_NO = ("yes", "no")
 _ANSWER = re.compile(r"^\s*answer\s*:\s*(.*)$", re.IGNORECASE)
 _EDGES = " \t.,;:!?()[]{}\"'*`"
+# A comma is part of a number only where it sets off thousands: "1,2" is not 12.
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 
 
 def one_line(text: str) -> str:
@@ -62,7 +65,7 @@ class ReasoningTask:
         if explanation.answer is None:
             raise ValueError(f"sample {sample.id}: an explanation without an answer is no target")
         steps = [one_line(text) for text in explanation.texts]
-        return "\n".join([*(s for s in steps if s), f"Answer: {explanation.answer}"])
+        return "\n".join([*(s for s in steps if s), f"Answer: {one_line(explanation.answer)}"])
 
     def parse(self, sample: Sample, text: str) -> Explanation:
         """Inverse of `target`; total on arbitrary text."""
@@ -77,9 +80,9 @@ class ReasoningTask:
     def read_answer(self, sample: Sample, text: str) -> str | None:
         """The canonical answer that `text` gives, or None."""
         labels = self.labels(sample)
-        bare = one_line(text).strip(_EDGES)
         if labels is None:
-            return bare or None
+            return _bare(text) or None
+        bare = one_line(text).strip(_EDGES)
         first = re.split(r"[\s.,;:)]", bare, maxsplit=1)[0].strip(_EDGES)
         return next((lab for lab in labels if first.casefold() == lab.casefold()), None)
 
@@ -108,8 +111,25 @@ def _steps(lines: Iterable[str]) -> list[str]:
     return [one_line(line) for line in lines if line.strip()]
 
 
-def _comparable(text: str) -> float | str:
+def _bare(text: str) -> str:
+    """An open answer without the punctuation around it; `_bare` of the result is the result."""
+    line = one_line(text)
+    # ".5" is a number and must not become "5"; an answer that is all punctuation stays.
+    number = line.lstrip(_EDGES.replace(".", "")).rstrip(_EDGES)
+    return number if _number(number) is not None else line.strip(_EDGES) or line
+
+
+def _number(text: str) -> float | None:
+    """The finite number that `text` is, or None; a dollar or percent sign does not matter."""
+    plain = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text, count=1)
     try:
-        return float(text.replace(",", "").removeprefix("$").removesuffix("%"))
+        value = float(plain.removeprefix("$").removesuffix("%"))
     except ValueError:
-        return text.casefold()
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _comparable(text: str) -> float | str:
+    bare = _bare(text)
+    number = _number(bare)
+    return bare.casefold() if number is None else number

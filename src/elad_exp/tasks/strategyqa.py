@@ -19,14 +19,14 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from elad_exp.assets import AssetRecord, fetch_pypi, hub
 from elad_exp.assets.catalogue import STRATEGYQA
 from elad_exp.assets.models import unreachable
-from elad_exp.data.rows import Problems, Row, answer_kind, read_rows
+from elad_exp.data.rows import Problems, Row, answer_kind, checked_text, read_rows
 from elad_exp.data.sentences import split_sentences
 from elad_exp.data.sources import make_splits
 from elad_exp.errors import AssetError, ConfigError, DataError
@@ -54,7 +54,8 @@ class StrategyQATask(ReasoningTask):
             `.json` in one of the layouts above, or a folder with `train`, `dev`, `validation` or
             `test` files.
         source: `auto` tries the hub's cache, the hub, then the package index; `hub` and `pypi`
-            allow only that. Not used with `path`.
+            allow only that. A copy with another number of questions is used, with a warning, only
+            if no source has all of them. Not used with `path`.
         n_dev: Number of dev questions.
         n_test: Number of test questions; the rest is the pool.
         split_seed: Seed of the hash order; independent of a run's seed.
@@ -89,22 +90,15 @@ class StrategyQATask(ReasoningTask):
             AssetError: No source has it; the message says why for each.
             DataError: Rows cannot be used, or the splits leave nothing for the pool.
         """
-        problems = Problems()
+        warnings: list[str] = []
         if self.path is not None:
             files = _find(self.path)
-            records = [file_record(file) for file in files if file.is_file()]
+            rows = _read(files)
+            records = [file_record(file) for file in files]
         else:
-            records = [self._fetch()]
-            files = _data_files(Path(records[0].path))
-        rows = [row for file in files for row in read_any(file, problems)]
-        problems.check()
-        if self.path is None and len(rows) != N_ROWS:
-            logger.warning(
-                "%s has %d questions instead of %d: splits and results differ from other sources",
-                records[0].source,
-                len(rows),
-                N_ROWS,
-            )
+            record, rows, warnings = self._fetch()
+            records = [record]
+        problems = Problems()
         _, rows = answer_kind(rows, "yes_no", problems)
         problems.check()
         splits = make_splits(
@@ -117,29 +111,46 @@ class StrategyQATask(ReasoningTask):
                 "source": records[0].source,
                 "revision": records[0].revision,
                 "assets": [record.to_dict() for record in records],
+                "warnings": warnings,
             },
         )
         logger.info("%s (%s)", describe(self.name, splits, {"": rows}), records[0].source)
         return splits
 
-    def _fetch(self) -> AssetRecord:
-        """The first source that has it, in the order of `SOURCES`' documentation."""
+    def _fetch(self) -> tuple[AssetRecord, list[Row], list[str]]:
+        """The first source that has all questions, or else some, and what to warn of."""
         ways: dict[str, Callable[[], AssetRecord]] = {}
         if self.source in ("auto", "hub"):
             ways["hub cache"] = lambda: hub.cached_snapshot(_REPO)
             ways["hub"] = lambda: hub.download_snapshot(_REPO)
         if self.source in ("auto", "pypi"):
             ways["package index"] = lambda: fetch_pypi(STRATEGYQA)
+        partial: tuple[AssetRecord, list[Row]] | None = None
         failures = []
         for way, fetch in ways.items():
             try:
                 record = fetch()
-                if not _data_files(Path(record.path)):
+                files = _data_files(Path(record.path))
+                if not files:
                     raise AssetError(f"{record.path} has no file named after a split")
-                return record
-            except AssetError as error:
+                rows = _read(files)
+            except (AssetError, DataError) as error:
                 failures.append(f"{way}: {error}")
-        raise unreachable("StrategyQA (or name a copy by dataset.path=)", failures)
+                continue
+            if len(rows) == N_ROWS:
+                if failures:
+                    logger.info("using %s; %s", record.source, "; ".join(failures))
+                return record, rows, []
+            partial = partial or ((record, rows) if rows else None)
+            failures.append(f"{way}: {record.path} has {len(rows)} questions instead of {N_ROWS}")
+        if partial is None:
+            raise unreachable("StrategyQA (or name a copy by dataset.path=)", failures)
+        warning = (
+            f"{partial[0].source} is incomplete: splits and results differ from other sources. No "
+            f"source has all questions: {'; '.join(failures)}"
+        )
+        logger.warning("%s", warning)
+        return *partial, [warning]
 
 
 def steps_of(facts: Iterable[str] | str) -> tuple[str, ...]:
@@ -149,15 +160,23 @@ def steps_of(facts: Iterable[str] | str) -> tuple[str, ...]:
     return split_sentences(facts)
 
 
+def _read(files: Iterable[Path]) -> list[Row]:
+    """The rows of all files. Raises DataError with all their problems."""
+    problems = Problems()
+    rows = [row for file in files for row in read_any(file, problems)]
+    problems.check()
+    return rows
+
+
 def read_any(path: Path, problems: Problems) -> list[Row]:
     """The rows of a file in any of the layouts; what is wrong goes to `problems`."""
     if path.suffix == ".parquet":
-        return _from_records(_parquet(path), path, problems)
+        return _from_records(_parquet(path, problems), path, problems)
     if path.suffix != ".json":
-        return [_with_steps(row) for row in read_rows(path, problems)]
+        return _with_steps(read_rows(path, problems), problems)
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         problems.add(str(path), f"cannot be read as JSON ({error})")
         return []
     if isinstance(data, dict) and isinstance(data.get("examples"), list):
@@ -168,9 +187,15 @@ def read_any(path: Path, problems: Problems) -> list[Row]:
     return []
 
 
-def _with_steps(row: Row) -> Row:
-    facts = row.meta.get("facts") or row.explanation
-    return _row(row.where, row.source_id, row.question, row.answer, facts, row.meta)
+def _with_steps(rows: Iterable[Row], problems: Problems) -> list[Row]:
+    found = []
+    for row in rows:
+        facts = row.meta.get("facts") or list(row.explanation)
+        try:
+            found.append(_row(row.where, row.source_id, row.question, row.answer, facts, row.meta))
+        except DataError as error:
+            problems.add(row.where, str(error))
+    return found
 
 
 def _from_examples(examples: list[Any], path: Path, problems: Problems) -> list[Row]:
@@ -201,33 +226,51 @@ def _from_records(records: Iterable[Any], path: Path, problems: Problems) -> lis
             found = ", ".join(record) if isinstance(record, Mapping) else type(record).__name__
             problems.add(where, f"columns question, answer and facts are expected, found {found}")
             continue
-        answer = record["answer"]
-        answer = _ANSWERS.get(answer.casefold() if isinstance(answer, str) else answer)
-        facts = record.get("facts")
-        if answer is None or not isinstance(facts, (str, list)) or not facts:
-            problems.add(where, "answer is no truth value, or facts is neither text nor a list")
-            continue
         meta = {k: record[k] for k in ("term", "description", "decomposition") if k in record}
         source_id = str(record.get("qid", number))
-        rows.append(_row(where, source_id, record["question"], answer, facts, meta))
+        facts = record.get("facts") or None  # an empty list is no rationale
+        try:
+            answer = _truth(record["answer"])
+            rows.append(_row(where, source_id, record["question"], answer, facts, meta))
+        except DataError as error:
+            problems.add(where, str(error))
     return rows
+
+
+def _truth(value: Any) -> str:
+    key = value.casefold() if isinstance(value, str) else value
+    answer = _ANSWERS.get(key) if isinstance(key, Hashable) else None
+    if answer is None:
+        raise DataError("answer is no truth value")
+    return answer
 
 
 def _row(
     where: str,
     source_id: str,
-    question: str,
+    question: Any,
     answer: str,
-    facts: Iterable[str] | str,
+    facts: Any,
     meta: Mapping[str, Any] | None = None,
 ) -> Row:
-    return Row(where, source_id, question.strip(), answer, (), steps_of(facts), dict(meta or {}))
+    """Raises DataError when question or facts are not text."""
+    if not isinstance(facts, (str, list)):
+        raise DataError("facts is neither text nor a list of texts")
+    for number, fact in enumerate([facts] if isinstance(facts, str) else facts, 1):
+        if not isinstance(fact, str) or fact.strip():  # an empty one gives no step
+            checked_text(fact, f"fact {number}")
+    question = checked_text(question, "question")
+    return Row(where, source_id, question, answer, (), steps_of(facts), dict(meta or {}))
 
 
-def _parquet(path: Path) -> list[Any]:
-    from pyarrow import parquet
+def _parquet(path: Path, problems: Problems) -> list[Any]:
+    from pyarrow import ArrowException, parquet
 
-    rows: list[Any] = parquet.read_table(path).to_pylist()
+    try:
+        rows: list[Any] = parquet.read_table(path).to_pylist()
+    except (OSError, ValueError, ArrowException) as error:
+        problems.add(str(path), f"cannot be read as parquet ({error})")
+        return []
     return rows
 
 
