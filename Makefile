@@ -25,7 +25,7 @@ run: setup ## Set-up, then the main job: make run [EXPERIMENT=strategyqa] [ARGS=
 
 .PHONY: test
 test: setup ## Set-up, then the fast tests
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 .PHONY: test-slow
 test-slow: setup ## The slow tests as well (minutes)

@@ -62,7 +62,6 @@ def write_run(
     pace = SPEED.get(selector, 1.0) if speed is None else speed
     lines: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    predictions: list[dict[str, Any]] = []
     scores: list[dict[str, Any]] = []
     tokens = 0
     unmeasured = rounds == 0 and status == "failed"
@@ -84,10 +83,6 @@ def write_run(
         for split, n in (("dev", n_dev), ("test", n_test)):
             right = (generator(seed, split) if r == 0 else rng).random(n) < true
             line[split] = {"acc": proportion(int(right.sum()), n).to_dict()}
-            predictions += [
-                {"id": f"{split}{i:05d}", "round": r, "split": split, "answer": "yes", "correct": c}
-                for i, c in enumerate(map(bool, right))
-            ]
         if r < rounds:
             made = _purchase(r, query_size, rng, text=text)
             tokens += sum(a["tokens"] for a in made)
@@ -114,7 +109,6 @@ def write_run(
     (path / "result.json").write_text(json.dumps(result, indent=2))
     if lines:
         write_lines(path / "rounds.jsonl", lines)
-        write_lines(path / "predictions.jsonl", predictions)
     if annotations:
         write_lines(path / "annotations.jsonl", annotations)
     if scores:

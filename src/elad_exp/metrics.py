@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -259,19 +260,23 @@ def annotations_needed(
     base_grid, base_rows = mean_curve([reference[s] for s in others])
     final = float(base_grid[-1])
 
-    def share(picked: NDArray[np.intp], base_picked: NDArray[np.intp]) -> tuple[float, float]:
-        goal = float(_monotone(base_rows[base_picked])[-1]) if level is None else level
-        return _crossing(grid, _monotone(rows[picked]), goal) / final, goal
+    @cache  # of few seeds the same are drawn again and again
+    def share(picked: tuple[int, ...], base_picked: tuple[int, ...]) -> tuple[float, float]:
+        goal = float(_monotone(base_rows[list(base_picked)])[-1]) if level is None else level
+        return _crossing(grid, _monotone(rows[list(picked)]), goal) / final, goal
 
-    value, goal = share(np.arange(len(seeds)), np.arange(len(others)))
+    value, goal = share(tuple(range(len(seeds))), tuple(range(len(others))))
     paired = seeds == others
     n = min(len(seeds), len(others))
     rng = generator(0, "annotations_needed", len(seeds), len(others))
+
+    def drawn(n: int) -> tuple[int, ...]:
+        return tuple(sorted(rng.integers(n, size=n).tolist()))
+
     shares = []
     for _ in range(draws if n > 1 else 0):
-        picked = rng.integers(len(seeds), size=len(seeds))
-        base_picked = picked if paired else rng.integers(len(others), size=len(others))
-        shares.append(share(picked, base_picked)[0])
+        picked = drawn(len(seeds))
+        shares.append(share(picked, picked if paired else drawn(len(others)))[0])
     interval = _expanded(np.array(shares), n)
     method = f"isotonic mean, bootstrap over {'paired' if paired else 'unpaired'} seeds"
     return Needed(value, n, interval, float(grid[-1]) / final, goal, method)

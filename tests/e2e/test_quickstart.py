@@ -18,7 +18,7 @@ SMALL = [
     "student.layers=2",
     "student.d_model=32",
     "student.heads=2",
-    "student.max_new_tokens=48",
+    "student.max_new_tokens=16",
     "optim.batch_size=8",
     "schedule.rounds=3",
     "schedule.initial_size=12",
@@ -80,6 +80,7 @@ def test_a_budget_is_never_exceeded_and_a_partial_purchase_is_measured(
     assert read_lines(tmp_path / "run" / "rounds.jsonl")[-1]["n_labelled"] == limit
 
 
+@pytest.mark.slow
 def test_a_raised_budget_goes_on_to_the_same_end_as_an_uninterrupted_run(tmp_path: Path) -> None:
     assert run(tmp_path / "whole", "budget.max_annotations=32") == 0
     assert run(tmp_path / "parts", "budget.max_annotations=22") == 0

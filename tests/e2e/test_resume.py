@@ -22,7 +22,7 @@ from tests.helpers_main import bought, result, run, tree
     [
         ((), (), "rounds: 3 rounds are done"),
         ((), ("budget.max_annotations=null",), "rounds: 3 rounds are done"),
-        (("budget.max_annotations=8",), (), "budget: "),
+        pytest.param(("budget.max_annotations=8",), (), "budget: ", marks=pytest.mark.slow),
         (("budget.max_annotations=10",), (), "budget: max_annotations=10 is used up"),
     ],
 )

@@ -36,6 +36,7 @@ PHASES = {
     "a later evaluation": ("evaluate", 6, 1),
     "the last training": ("train", 3, 2),
 }
+QUICK = ("the first training", "scoring", "a later purchase", "a later evaluation")
 
 
 class At:
@@ -104,7 +105,10 @@ def outcome(path: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    "phase",
+    [p if p in QUICK else pytest.param(p, marks=pytest.mark.slow) for p in PHASES],
+)
 def test_a_run_interrupted_in_any_phase_ends_like_one_that_was_not(
     tmp_path: Path, phase: str, whole: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,7 +55,9 @@ def test_jobs_of_a_sweep_have_folders_of_their_own_and_can_be_compared(
             assert f"{accuracy['value']:.3f}" in shown
 
 
-@pytest.mark.parametrize("where", ["before", "while building"])
+@pytest.mark.parametrize(
+    "where", ["before", pytest.param("while building", marks=pytest.mark.slow)]
+)
 def test_a_failing_job_is_recorded_and_the_others_run(
     tmp_path: Path, where: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +72,7 @@ def test_a_failing_job_is_recorded_and_the_others_run(
     assert "failed" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_crash_in_one_job_does_not_keep_the_others_from_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,9 +131,9 @@ def test_a_mistake_in_what_all_jobs_share_is_told_once_before_any(
 
 def test_a_sweep_into_the_folder_of_another_leaves_its_results(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
-    assert sweep(folder, "seed=0,1") == 0
+    assert sweep(folder, "seed=0", "schedule.rounds=1") == 0
     before = [result(path) for path in jobs(folder)]
-    assert sweep(folder, "seed=0,1") == 1
+    assert sweep(folder, "seed=0", "schedule.rounds=1") == 1
     assert [result(path) for path in jobs(folder)] == before
 
 

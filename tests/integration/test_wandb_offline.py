@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,12 +70,15 @@ def history(run_dir: Path) -> list[dict[str, Any]]:
     return found
 
 
-def exit_codes(run_dir: Path) -> list[int]:
-    return [
-        record.exit.exit_code
-        for record in records(run_dir)
-        if record.WhichOneof("record_type") == "exit"
-    ]
+def exit_codes(run_dir: Path, within_s: float = 10.0) -> list[int]:
+    """Exit codes in the record; W&B's own process may write the last one after `finish` returns."""
+    end = time.monotonic() + within_s
+    while True:
+        kinds = [(record.WhichOneof("record_type"), record) for record in records(run_dir)]
+        codes = [record.exit.exit_code for kind, record in kinds if kind == "exit"]
+        if codes or time.monotonic() > end:
+            return codes
+        time.sleep(0.1)
 
 
 def contents(run_dir: Path) -> bytes:
@@ -207,6 +211,7 @@ def test_a_run_without_a_login_leaves_nothing(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_two_jobs_of_a_sweep_are_two_runs_both_closed(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     sweep = ["-m", *TINY, "schedule.rounds=1", "seed=0,1", "logger=wandb_offline"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from elad_exp.arguments import check_arguments, list_experiments, resumed_config
 from elad_exp.config import compose_config, config_dir
@@ -122,11 +124,14 @@ def test_a_misspelt_key_inside_an_experiment_file_is_an_error(
         compose_config(["+experiment=typo"])
 
 
-def saved_run(tmp_path: Path) -> Path:
-    from omegaconf import OmegaConf
-
+@cache
+def saved_config() -> str:
     config = compose_config(["+experiment=quickstart", "budget.max_annotations=100"])
-    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    return OmegaConf.to_yaml(config, resolve=True)
+
+
+def saved_run(tmp_path: Path) -> Path:
+    (tmp_path / "config.yaml").write_text(saved_config())
     (tmp_path / "result.json").write_text("{}")
     return tmp_path
 
