@@ -1,11 +1,13 @@
 """What would each selector have found, given the same student? From stored scores, no training.
 
-    python experiments/almanac/novelty.py [RUN ...]    # default: elad's runs of condition (a)
+    python experiments/almanac/novelty.py            # elad's runs of each condition: novelty.md
+    python experiments/almanac/novelty.py RUN ...    # prints the table of these runs
 
 In every round of a finished run all selectors choose from the same stored candidates. For each
 choice: how many facts per annotation it states that no annotation had stated before, each counted
 once, and by how much the share of dev's facts that have been stated grows. `bound` takes the
 candidate with the most new facts each time, which needs the gold; no selector can know it.
+The second table of a condition is about what each selector's own runs have really bought.
 """
 
 from __future__ import annotations
@@ -100,15 +102,13 @@ def look(run: Path, found: Found) -> None:
             found[name].append((len(new) / n, covers))
 
 
-def main() -> None:
-    default = Path("runs/almanac-study/report/a").glob("elad-*")
-    runs = [Path(name) for name in sys.argv[1:]] or sorted(default)
+def table(runs: Sequence[Path]) -> list[str]:
+    """Lines of Markdown."""
     found: Found = defaultdict(list)
     for run in runs:
         look(run, found)
-    rounds = len(found["bound"])
     lines = [
-        f"{len(runs)} runs, {rounds} rounds.",
+        f"{len(runs)} runs, {len(found['bound'])} rounds.",
         "",
         "| selector | new facts per annotation | more of dev's facts stated, a round |",
         "| --- | --- | --- |",
@@ -116,8 +116,53 @@ def main() -> None:
     for name in sorted(found, key=lambda name: -np.mean(found[name], axis=0)[1]):
         facts, covers = np.mean(found[name], axis=0)
         lines.append(f"| {name} | {facts:.2f} | {100 * covers:.1f} % |")
-    (HERE / "novelty.md").write_text("\n".join([*lines, ""]))
-    print("\n".join(lines))
+    return [*lines, ""]
+
+
+def outcome(condition: Path) -> list[str]:
+    """Lines of Markdown: at the end of each selector's runs, what test needs and has been told."""
+    found: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
+    facts = None
+    for run in sorted(condition.glob("*-*")):
+        facts = facts or Facts(build(OmegaConf.load(run / "config.yaml").dataset))
+        annotations = read(run / "annotations.jsonl")
+        told = Counter(f for line in annotations for f in facts.of(facts.pool[line["id"]]))
+        questions = [facts.of(sample) for sample in facts.splits.test]
+        needed = [fact for question in questions for fact in question]
+        result = json.loads((run / "result.json").read_text())
+        found[run.name.rpartition("-")[0]].append(
+            (
+                float(np.mean([told[fact] > 0 for fact in needed])),
+                float(np.mean([told[fact] == 1 for fact in needed])),
+                float(np.mean([all(told[fact] for fact in question) for question in questions])),
+                result["metrics"]["test/acc"]["value"],
+            )
+        )
+    lines = [
+        "At the end, means over seeds:",
+        "",
+        "| choice | test's facts stated | stated once only | questions with all facts stated "
+        "| accuracy |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name in sorted(found, key=lambda name: -np.mean(found[name], axis=0)[3]):
+        shares = " | ".join(f"{value:.3f}" for value in np.mean(found[name], axis=0))
+        lines.append(f"| {name} | {shares} |")
+    return [*lines, ""]
+
+
+def main() -> None:
+    if runs := [Path(name) for name in sys.argv[1:]]:
+        print("\n".join(table(runs)))
+        return
+    report = Path("runs/almanac-study/report")
+    lines = []
+    for condition in ("a", "b", "c"):
+        runs = sorted((report / condition).glob("elad-*"))
+        lines += [f"## Condition ({condition})", "", *table(runs), *outcome(report / condition)]
+    text = "\n".join(lines)
+    (HERE / "novelty.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":
