@@ -36,7 +36,7 @@ PHASES = {
     "a later evaluation": ("evaluate", 6, 1),
     "the last training": ("train", 3, 2),
 }
-QUICK = ("the first training", "scoring", "a later purchase", "a later evaluation")
+QUICK = ("the first training", "scoring", "a later purchase")
 
 
 class At:

@@ -71,20 +71,26 @@ def test_f15_the_job_is_named_although_the_module_is_main() -> None:
     assert config["hydra"]["job"]["name"] == "elad_exp"
 
 
-def test_f15_a_list_of_stopping_rules_is_one_option_and_not_a_sweep(tmp_path: Path) -> None:
-    folder = tmp_path / "sweep"
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep over two seeds with a list of stopping rules."""
+    folder = tmp_path_factory.mktemp("facts") / "sweep"
     rules = ["stopping=[budget,rounds,acceptance]", "schedule.rounds=1", "seed=0,1"]
-    assert main(["-m", *TINY, *rules, f"hydra.sweep.dir={folder}"]) == 0
-    found = [yaml.safe_load(p.read_text()) for p in sorted(folder.rglob("config.yaml"))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ELAD_EXP_CACHE", str(folder.parent / "cache"))
+        assert main(["-m", *TINY, *rules, f"hydra.sweep.dir={folder}"]) == 0
+    return folder
+
+
+def test_f15_a_list_of_stopping_rules_is_one_option_and_not_a_sweep(swept: Path) -> None:
+    found = [yaml.safe_load(p.read_text()) for p in sorted(swept.rglob("config.yaml"))]
     assert [list(f["stopping"]) for f in found] == [["budget", "rounds", "acceptance"]] * 2
 
 
-def test_hydra_writes_nothing_of_its_own_into_a_job(tmp_path: Path) -> None:
-    folder = tmp_path / "sweep"
-    assert main(["-m", *TINY, "schedule.rounds=1", "seed=0,1", f"hydra.sweep.dir={folder}"]) == 0
-    assert not list(folder.rglob(".hydra"))
-    assert sorted(p.name for p in folder.iterdir()) == ["multirun.yaml", "seed=0", "seed=1"]
-    assert all((folder / job / "result.json").exists() for job in ("seed=0", "seed=1"))
+def test_hydra_writes_nothing_of_its_own_into_a_job(swept: Path) -> None:
+    assert not list(swept.rglob(".hydra"))
+    assert sorted(p.name for p in swept.iterdir()) == ["multirun.yaml", "seed=0", "seed=1"]
+    assert all((swept / job / "result.json").exists() for job in ("seed=0", "seed=1"))
 
 
 def test_help_lists_the_groups_and_trains_nothing(tmp_path: Path) -> None:
