@@ -134,9 +134,9 @@ def examples(name: str) -> tuple[Example, ...]:
     """The worked examples of a kind of question."""
     found = []
     for row in yaml.safe_load(_examples_text(name)):
-        choices = tuple(Choice(k, v) for k, v in row.pop("choices", {}).items())
-        lists = {key: tuple(row.pop(key)) for key in ("attempt", "steps")}
-        found.append(Example(**row, **lists, choices=choices))
+        row["choices"] = tuple(Choice(k, v) for k, v in row.get("choices", {}).items())
+        row["attempt"], row["steps"] = tuple(row["attempt"]), tuple(row["steps"])
+        found.append(Example(**row))
     return tuple(found)
 
 
