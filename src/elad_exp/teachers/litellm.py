@@ -1,0 +1,208 @@
+"""One call to a language model through litellm: what came back, or what kind of failure it was.
+
+Caching, retries, prices and budgets of litellm are not used: they are ours, because they decide
+what is paid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from time import time
+from typing import Any
+
+from elad_exp.errors import ConfigError
+from elad_exp.types import Record, Status
+
+MESSAGE_LENGTH = 300
+_OVERLOADED = (429, 503, 529)
+_FATAL = (401, 402, 403, 404)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Record):
+    """What a model answered. `prompt_tokens` is None where the provider reported no usage.
+
+    `status` is `ok` for any complete text, `truncated` at the completion limit, `refused` where
+    the model or a content filter did not answer.
+    """
+
+    text: str
+    status: Status
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Billed(StrEnum):
+    """Whether a call that failed may be on the bill."""
+
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class CallFailed(Exception):
+    """A call without an answer.
+
+    Args:
+        message: What the provider said, cut to 300 characters.
+        billed: `no` if it was never sent or turned down; `unknown` if it may have been worked on.
+        retry: Whether the same call may succeed later.
+        fatal: Whether every other call would fail as well: a wrong key, no such model.
+        after_s: Seconds that the provider asks to wait.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        billed: Billed,
+        retry: bool,
+        fatal: bool = False,
+        after_s: float | None = None,
+    ) -> None:
+        super().__init__(" ".join(message.split())[:MESSAGE_LENGTH])
+        self.billed, self.retry, self.fatal, self.after_s = billed, retry, fatal, after_s
+
+
+async def call(
+    messages: Sequence[Mapping[str, str]],
+    *,
+    model: str,
+    max_completion_tokens: int,
+    timeout_s: float,
+    temperature: float | None = None,
+    api_base: str | None = None,
+    api_key: str | None = None,
+    schema: type[Any] | None = None,
+) -> Reply:
+    """Ask once.
+
+    Args:
+        messages: Role and content.
+        model: As litellm names it: `provider/model`.
+        max_completion_tokens: The most that is generated.
+        timeout_s: Of the whole call, however slowly the answer drips.
+        temperature: Null leaves it to the provider: some models refuse any.
+        api_base: Address of the server; null: the provider's own.
+        api_key: Null: from the environment variable of the provider.
+        schema: A pydantic model that the reply has to fit, where the model supports that.
+
+    Raises:
+        CallFailed: There was no answer.
+        ConfigError: litellm is not installed.
+    """
+    litellm = load()
+    options: dict[str, Any] = {"temperature": temperature, "api_base": api_base, "api_key": api_key}
+    if schema is not None and litellm.supports_response_schema(model):
+        options["response_format"] = schema
+    try:
+        async with asyncio.timeout(timeout_s):
+            response = await litellm.acompletion(
+                model=model,
+                messages=list(messages),
+                max_completion_tokens=max_completion_tokens,
+                timeout=timeout_s,
+                num_retries=0,
+                max_retries=0,
+                drop_params=False,
+                **{key: value for key, value in options.items() if value is not None},
+            )
+    except TimeoutError as error:
+        raise CallFailed(
+            f"no answer within {timeout_s:g} s", billed=Billed.UNKNOWN, retry=True
+        ) from error
+    except load_module("openai").OpenAIError as error:
+        failed = failure(error)
+        if isinstance(failed, Reply):
+            return failed
+        raise failed from error
+    return reply(response)
+
+
+def reply(response: Any) -> Reply:
+    """A `Reply` out of litellm's response."""
+    choice = response.choices[0]
+    usage = getattr(response, "usage", None)
+    counts = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+    # litellm fills in zeros where a provider reports nothing.
+    known = counts if sum(counts) else (None, None)
+    fields = choice.message.provider_specific_fields or {}
+    refusal = getattr(choice.message, "refusal", None) or fields.get("refusal")
+    text = choice.message.content or ""
+    if refusal or choice.finish_reason == "content_filter":
+        return Reply(refusal or text, Status.REFUSED, *known)
+    status = Status.TRUNCATED if choice.finish_reason == "length" else Status.OK
+    return Reply(text, status, *known)
+
+
+def failure(error: BaseException) -> CallFailed | Reply:
+    """What an exception of litellm means; a turned down content is an answer: a refusal."""
+    code, message = getattr(error, "status_code", None), str(error)
+    causes = list(_chain(error))
+    names = {type(cause).__name__ for cause in causes}
+    if names & {"ContentPolicyViolationError"}:
+        return Reply(message[:MESSAGE_LENGTH], Status.REFUSED, 0, 0)
+    if names & {"ConnectionRefusedError", "ClientConnectorError", "ClientConnectorDNSError"}:
+        return CallFailed(
+            f"the server cannot be reached: {causes[-1]}", billed=Billed.NO, retry=True
+        )
+    answered = names & {"HTTPStatusError"} or "APIStatusError" in names
+    if not answered and code not in _FATAL:
+        return CallFailed(f"no answer: {causes[-1]}", billed=Billed.UNKNOWN, retry=True)
+    if code in _OVERLOADED:
+        after = _retry_after(getattr(error, "litellm_response_headers", None) or {})
+        return CallFailed(message, billed=Billed.NO, retry=True, after_s=after)
+    if code is not None and code >= 500:
+        return CallFailed(message, billed=Billed.UNKNOWN, retry=True)
+    return CallFailed(message, billed=Billed.NO, retry=False, fatal=code in _FATAL)
+
+
+def load() -> Any:
+    """The module litellm, with its own network access at import turned off.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    litellm = load_module("litellm")
+    litellm.suppress_debug_info = True
+    return litellm
+
+
+def load_module(name: str) -> Any:
+    """Import `name`, or say what to install."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"teacher=litellm needs the package {error.name}, which is not installed; install "
+            "elad-exp[litellm]"
+        ) from error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of `retry-after`, given as a number or as a date (RFC 9110)."""
+    value = next((v for k, v in headers.items() if k.lower() == "retry-after"), None)
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+    except (TypeError, ValueError):
+        return None

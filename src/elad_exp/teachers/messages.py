@@ -1,0 +1,195 @@
+"""The messages that a language model gets: an instruction, worked examples, the item.
+
+The instruction and the examples are the same for every item of a kind, so that providers that
+cache prefixes of prompts can. All text is in `prompts/`; the version is a hash of all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from elad_exp.protocols import Task
+from elad_exp.teachers import prompts
+from elad_exp.teachers.prompts import load_prompt
+from elad_exp.types import Choice, Explanation, Sample
+
+NONE = "(none)"
+Message = dict[str, str]
+_TAG = re.compile(r"<\s*(/?)\s*(facts|question|attempt)\s*>", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A worked example: a question, an attempt and its revision."""
+
+    question: str
+    attempt: tuple[str, ...]
+    attempt_answer: str
+    first_error: int | None
+    steps: tuple[str, ...]
+    answer: str
+    reason: str = ""
+    context: str = NONE
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def revised(self) -> list[str]:
+        """All steps after the revision."""
+        kept = len(self.attempt) if self.first_error is None else self.first_error - 1
+        return [*self.attempt[:kept], *self.steps]
+
+
+def kind(task: Task, sample: Sample) -> str:
+    """Which set of examples fits: `yes_no`, `nli`, `choice` or `number` (any open answer)."""
+    labels = task.labels(sample)
+    if labels is None:
+        return "number"
+    if set(labels) == {"yes", "no"}:
+        return "yes_no"
+    return "nli" if "entailment" in labels else "choice"
+
+
+def explain(task: Task, sample: Sample) -> tuple[list[Message], str]:
+    """Ask for an explanation from scratch; messages and their version."""
+    pairs = [
+        (example, "", _json(steps=example.revised, answer=example.answer))
+        for example in examples(kind(task, sample))
+    ]
+    return _messages("explain", task, sample, "", pairs)
+
+
+def single(task: Task, sample: Sample, attempt: Explanation) -> tuple[list[Message], str]:
+    """Ask for verdicts and a revision in one call."""
+    pairs = []
+    for e in examples(kind(task, sample)):
+        verdicts = [
+            {"step": i, "ok": i != e.first_error, "reason": e.reason if i == e.first_error else ""}
+            for i in range(1, (e.first_error or len(e.attempt)) + 1)
+        ]
+        reply = _json(
+            verdicts=verdicts, first_error=e.first_error, steps=list(e.steps), answer=e.answer
+        )
+        pairs.append((e, numbered(e.attempt, e.attempt_answer), reply))
+    return _messages("single", task, sample, numbered(attempt.texts, attempt.answer), pairs)
+
+
+def check(
+    task: Task, sample: Sample, attempt: Explanation, index: int
+) -> tuple[list[Message], str]:
+    """Ask whether step `index` is right; n + 1 asks about the answer."""
+    pairs = []
+    for e in examples(kind(task, sample)):
+        last = e.first_error or len(e.attempt) + 1
+        shown = marked(e.attempt, e.attempt_answer, last, "check")
+        reason = e.reason if e.first_error else ""
+        pairs.append((e, shown, _json(ok=e.first_error is None, reason=reason)))
+    shown = marked(attempt.texts, attempt.answer, index, "check")
+    return _messages("check", task, sample, shown, pairs)
+
+
+def correct(
+    task: Task, sample: Sample, attempt: Explanation, first: int, reason: str
+) -> tuple[list[Message], str]:
+    """Ask for what has to stand from the first error on."""
+    pairs = [
+        (
+            e,
+            marked(e.attempt, e.attempt_answer, e.first_error, "wrong", e.reason),
+            _json(steps=list(e.steps), answer=e.answer),
+        )
+        for e in examples(kind(task, sample))
+        if e.first_error is not None
+    ]
+    shown = marked(attempt.texts, attempt.answer, first, "wrong", reason)
+    return _messages("correct", task, sample, shown, pairs)
+
+
+def numbered(steps: Sequence[str], answer: str | None) -> str:
+    """The steps of an attempt, numbered from 1, and its answer."""
+    lines = [f"{i}. {step}" for i, step in enumerate(steps, 1)]
+    return "\n".join([*lines, f"Answer: {answer or NONE}"])
+
+
+def marked(
+    steps: Sequence[str], answer: str | None, index: int, mark: str, reason: str = ""
+) -> str:
+    """The steps before `index` as right, and the one of that index (n + 1: the answer) marked."""
+    lines = [f"right: {i}. {step}" for i, step in enumerate(steps[: index - 1], 1)]
+    last = f"{index}. {steps[index - 1]}" if index <= len(steps) else f"Answer: {answer or NONE}"
+    note = f" ({reason})" if reason else ""
+    return "\n".join([*lines, f"{mark}: {last}{note}"])
+
+
+@cache
+def examples(name: str) -> tuple[Example, ...]:
+    """The worked examples of a kind of question."""
+    found = []
+    for row in yaml.safe_load(_examples_text(name)):
+        row["choices"] = tuple(Choice(k, v) for k, v in row.get("choices", {}).items())
+        row["attempt"], row["steps"] = tuple(row["attempt"]), tuple(row["steps"])
+        found.append(Example(**row))
+    return tuple(found)
+
+
+def _examples_text(name: str) -> str:
+    return (files(prompts) / "examples" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _messages(
+    mode: str,
+    task: Task,
+    sample: Sample,
+    attempt: str,
+    pairs: Sequence[tuple[Example, str, str]],
+) -> tuple[list[Message], str]:
+    system = load_prompt(f"llm/{mode}")
+    material = load_prompt("llm/attempt" if attempt else "llm/question")
+    messages = [{"role": "system", "content": system.text}]
+    for e, shown, reply in pairs:
+        labels = tuple(c.label for c in e.choices) or task.labels(sample)
+        asked = _material(material, e.question, e.choices, e.context, labels, shown)
+        messages += [
+            {"role": "user", "content": asked},
+            {"role": "assistant", "content": reply},
+        ]
+    context = task.teacher_context(sample) or NONE
+    asked = _material(
+        material, sample.question, sample.choices, context, task.labels(sample), attempt
+    )
+    messages.append({"role": "user", "content": asked})
+    parts = (system.text, material.text, _examples_text(kind(task, sample)))
+    version = hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()[:12]
+    return messages, version
+
+
+def _material(
+    template: prompts.Prompt,
+    question: str,
+    choices: Sequence[Choice],
+    context: str,
+    labels: Sequence[str] | None,
+    attempt: str,
+) -> str:
+    values = {
+        "context": context,
+        "question": question,
+        "choices": "\n".join(f"({c.label}) {c.text}" for c in choices),
+        "answers": ", ".join(labels) if labels else "any",
+    }
+    if attempt:
+        values["attempt"] = attempt
+    # No text of others can close the tags that mark it as material.
+    return template.render(**{k: _TAG.sub(r"[\1\2]", v) for k, v in values.items()})
+
+
+def _json(**fields: Any) -> str:
+    return json.dumps(fields, ensure_ascii=False)
