@@ -69,7 +69,9 @@ def test_split_initial_query_and_untrained_student_do_not_depend_on_the_selector
     assert seen[0] == seen[1] == seen[2]
 
 
-@pytest.mark.parametrize("limit", [17, *(pytest.param(n, marks=pytest.mark.slow) for n in (12, 22))])
+@pytest.mark.parametrize(
+    "limit", [17, *(pytest.param(n, marks=pytest.mark.slow) for n in (12, 22))]
+)
 def test_a_budget_is_never_exceeded_and_a_partial_purchase_is_measured(
     tmp_path: Path, limit: int
 ) -> None:
