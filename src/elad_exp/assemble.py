@@ -26,7 +26,7 @@ from elad_exp.data.collate import Encoded, encode
 from elad_exp.data.datamodule import PoolDataModule
 from elad_exp.data.pool import Pool
 from elad_exp.errors import ConfigError, EladError
-from elad_exp.protocols import Selector, Splits, StoppingRule, Task
+from elad_exp.protocols import Annotator, Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
 from elad_exp.selectors.scorer import Scorer
@@ -158,6 +158,7 @@ class Assembly:
         directory: Where the run writes.
         store: Calls and holds.
         run_id: Names the run in the store.
+        sweep: Names the sweep that it is a job of, if it is.
         console: Shows progress.
         wall_clock: Seconds of the run so far, earlier sessions included.
         interrupted: Raises when a signal has asked the run to stop.
@@ -170,12 +171,14 @@ class Assembly:
         directory: RunDirectory,
         store: Store,
         run_id: str,
+        sweep: str | None,
         console: Console,
         wall_clock: Callable[[], float],
         interrupted: Callable[[], None],
     ) -> None:
         self.config, self.directory, self.store, self.run_id = config, directory, store, run_id
-        self.console, self.wall_clock, self.interrupted = console, wall_clock, interrupted
+        self.sweep, self.console = sweep, console
+        self.wall_clock, self.interrupted = wall_clock, interrupted
         self.plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
 
     def _exercised(self, done: int, total: int) -> None:
@@ -242,7 +245,10 @@ class Assembly:
 
     def _teacher(self, task: Task, splits: Splits, limits: Limits) -> MeteredTeacher:
         config = self.config
-        annotator = complete(config.teacher, task=task, gold=splits.gold, seed=config.seed)
+        annotator: Annotator = complete(
+            config.teacher, task=task, gold=splits.gold, seed=config.seed
+        )
+        annotator.check(limits)
         teacher = MeteredTeacher(
             annotator,
             store=self.store,
@@ -251,7 +257,11 @@ class Assembly:
             wall_clock=self.wall_clock,
             interrupted=self.interrupted,
         )
-        teacher.on_progress = self.console.advance
+        free = not annotator.shares_cache
+        teacher.on_progress = lambda p: self.console.advance(
+            p.done, p.total, "" if free else str(p)
+        )
+        self.store.begin(self.run_id, sweep=self.sweep)
         self.store.recover(self.run_id)
         return teacher
 

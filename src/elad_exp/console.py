@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+NOTE_EVERY_S = 30.0
 HEADER = ("round", "labelled", "tokens", "dev", "test", "bought", "accepted", "seconds")
 _ROW = "{:>5}  {:>8}  {:>9}  {:>6}  {:>6}  {:>9}  {:>8}  {:>7}"
 
@@ -29,7 +30,7 @@ class Console:
         self.rich = RichConsole(quiet=quiet, highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._phase = ""
-        self._started = 0.0
+        self._started = self._noted = 0.0
 
     def say(self, text: str) -> None:
         """One plain line."""
@@ -38,7 +39,8 @@ class Console:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """While the context is open, `advance` moves the bar of `name`."""
-        self._phase, self._started = name, time.monotonic()
+        self._phase = name
+        self._started = self._noted = time.monotonic()
         try:
             yield
         finally:
@@ -47,24 +49,33 @@ class Console:
                 self._progress = None
             self._phase = ""
 
-    def advance(self, done: int, total: int) -> None:
-        """Show `done` of `total`, once the phase has lasted a second."""
-        if not self._phase or not self.rich.is_terminal:
+    def advance(self, done: int, total: int, note: str = "") -> None:
+        """Show `done` of `total`, once the phase has lasted a second; with a note, elsewhere than
+        on a terminal too, every half minute.
+        """
+        now = time.monotonic()
+        if not self._phase:
+            return
+        if not self.rich.is_terminal:
+            if note and now - self._noted >= NOTE_EVERY_S:
+                self._noted = now
+                self.say(f"{self._phase:<9} {done} of {total}: {note}")
             return
         if self._progress is None:
-            if time.monotonic() - self._started < 1.0:
+            if now - self._started < 1.0:
                 return
             self._progress = Progress(
                 TextColumn("{task.description:>9}"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
+                TextColumn("{task.fields[note]}"),
                 console=self.rich,
                 transient=True,
             )
-            self._progress.add_task(self._phase, total=total)
+            self._progress.add_task(self._phase, total=total, note=note)
             self._progress.start()
-        self._progress.update(self._progress.task_ids[0], completed=done, total=total)
+        self._progress.update(self._progress.task_ids[0], completed=done, total=total, note=note)
 
     def header(self) -> None:
         """Column names of the round table."""

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from elad_exp.types import (
     Annotation,
+    Answer,
     Candidate,
     Explanation,
     GoldBook,
     Query,
     QueryItem,
+    Request,
     RoundState,
     Sample,
     StopReason,
-    Usage,
 )
+
+if TYPE_CHECKING:
+    from elad_exp.budget.budget import Limits
+    from elad_exp.teachers.calling import Calling
 
 EVAL_SPLITS = ("dev", "test")
 
@@ -152,23 +157,39 @@ class Teacher(Protocol):
         ...
 
 
+class Ask(Protocol):
+    """How an annotator asks: metered, limited and tried again outside of it."""
+
+    async def __call__(self, request: Request, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer to `request`: from the store, or by `call`.
+
+        Raises:
+            BudgetExceeded: The budget does not cover it; `call` was not called.
+            CallFailed: There was no answer, after all attempts.
+        """
+        ...
+
+
 class Annotator(Protocol):
-    """A teacher before metering: one item, what it may cost at most, and its answer."""
+    """A teacher before metering.
+
+    `shares_cache`: whether answers to equal requests of other runs are used. `fresh_by` goes into
+    the keys of requests: runs that differ in it do not share answers.
+    """
 
     name: str
     model: str
     mode: str
+    calling: Calling
+    shares_cache: bool
+    fresh_by: int | None
 
-    def request(self, item: QueryItem) -> dict[str, Any]:
-        """The canonical request: prompt text, model, sampling fields, prompt version."""
+    def check(self, limits: Limits) -> None:
+        """Refuse what can be known to fail before anything is scored."""
         ...
 
-    def bound(self, item: QueryItem) -> Usage:
-        """The most that `answer(item)` can cost."""
-        ...
-
-    def answer(self, item: QueryItem) -> tuple[Annotation, Usage]:
-        """The annotation and what it really cost."""
+    async def annotate(self, item: QueryItem, ask: Ask) -> Annotation:
+        """The annotation of one item. Every call goes through `ask`, one after the other."""
         ...
 
 

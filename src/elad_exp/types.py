@@ -203,7 +203,8 @@ class Annotation(Record):
     """The teacher's answer for one sample.
 
     `first_error` is 1..n, n+1 (answer or a missing step), or None (accepted, or not a revision).
-    `verdicts` is empty when the teacher did not check an attempt.
+    `verdicts` is empty when the teacher did not check an attempt; `reason` says why the status is
+    not `ok`.
     """
 
     sample: Sample
@@ -214,6 +215,7 @@ class Annotation(Record):
     first_error: int | None = None
     call_ids: tuple[str, ...] = ()
     raw: str = ""
+    reason: str = ""
 
     @property
     def checked(self) -> bool:
@@ -236,6 +238,37 @@ class Usage(Record):
     @property
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Record):
+    """One call to a teacher.
+
+    `fields` are all that shapes the answer: messages, model, sampling, prompt version. `bound` is
+    the most that the call can cost, `expected` an estimate; `ahead` is the most that up to
+    `ahead_calls` further calls of the same annotation can cost.
+    """
+
+    fields: dict[str, Any]
+    bound: Usage
+    expected: Usage = Usage()
+    ahead: Usage = Usage()
+    ahead_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Record):
+    """What came back from a call, and what was made of it.
+
+    `reason` says why the status is not `ok`; `explanation` is what the sample's annotation is to
+    say if this answer completes it.
+    """
+
+    text: str
+    status: Status
+    usage: Usage
+    reason: str = ""
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)

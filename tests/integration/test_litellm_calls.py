@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("litellm", reason="litellm is not installed (extra `litellm`)")
 
-from elad_exp.teachers.litellm import Billed, CallFailed, Reply, call
+from elad_exp.teachers.calling import Billed, CallFailed
+from elad_exp.teachers.litellm import Reply, call
 from elad_exp.teachers.replies import Written
 from elad_exp.types import Status
 from tests.helpers_openai import Fault, Server, serve

@@ -3,14 +3,17 @@
 from elad_exp.budget.budget import Limits
 from elad_exp.budget.store import Store
 from elad_exp.tasks.reasoning import ReasoningTask
+from elad_exp.teachers.calling import Calling
 from elad_exp.teachers.metered import MeteredTeacher
 from elad_exp.types import (
     Annotation,
+    Answer,
     Explanation,
     Gold,
     GoldBook,
     Query,
     QueryItem,
+    Request,
     Sample,
     Status,
     Usage,
@@ -72,29 +75,36 @@ class Scripted:
     """Answers with statuses in turn; counts how often it was asked."""
 
     name, model, mode = "scripted", "m", "explain"
+    fresh_by = None
 
-    def __init__(self, *statuses, usage=USAGE, bound=BOUND):
+    def __init__(self, *statuses, usage=USAGE, bound=BOUND, shares_cache=False, **calling):
         self.statuses, self.usage, self.most = list(statuses), usage, bound
+        self.shares_cache, self.calling = shares_cache, Calling(**calling)
         self.asked = []
 
+    def check(self, limits): ...
+
     def request(self, item):
-        return {"prompt": item.sample.question, "prompt_version": "1"}
+        fields = {"prompt": item.sample.question, "prompt_version": "1"}
+        return Request(fields, self.most, self.usage)
 
-    def bound(self, item):
-        return self.most
+    async def annotate(self, item, ask):
+        async def call():
+            self.asked.append(item.sample.id)
+            status = self.statuses.pop(0) if self.statuses else Status.OK
+            if isinstance(status, BaseException):
+                raise status
+            return Answer("text", status, self.usage)
 
-    def answer(self, item):
-        self.asked.append(item.sample.id)
-        status = self.statuses.pop(0) if self.statuses else Status.OK
-        if isinstance(status, BaseException):
-            raise status
-        explanation = Explanation.of(["a"], "yes") if status is Status.OK else None
-        return Annotation(item.sample, explanation, status, self.name), self.usage
+        answer = await ask(self.request(item), call)
+        explanation = Explanation.of(["a"], "yes") if answer.status is Status.OK else None
+        return Annotation(item.sample, explanation, answer.status, self.name)
 
 
 def metered(store, annotator, *, run_id="run", **options):
     limits = Limits(**{k: options.pop(k) for k in list(options) if k.startswith("max_")})
     clock = options.pop("wall_clock", lambda: 1.0)
+    annotator.shares_cache = options.pop("share_cache", annotator.shares_cache)
     return MeteredTeacher(
         annotator, store=store, limits=limits, run_id=run_id, wall_clock=clock, **options
     )

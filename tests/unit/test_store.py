@@ -3,8 +3,9 @@ import os
 import pytest
 
 from elad_exp.budget.budget import Limits
+from elad_exp.budget.ledger import IllegalTransition
 from elad_exp.budget.owner import Owner, is_dead, process_start, this_process
-from elad_exp.budget.store import LEASE_S, IllegalTransition, Store
+from elad_exp.budget.store import LEASE_S, Store
 from elad_exp.errors import BudgetExceeded
 from elad_exp.types import Spent, Status, Usage
 
@@ -177,6 +178,7 @@ def test_ledger_lines_and_runs(tmp_path):
     assert first == {
         "id": "r:1",
         "key": "k",
+        "annotation": "k",
         "round": 2,
         "sample": "s-k",
         "state": "settled",

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elad_exp.budget.budget import Limits
+from elad_exp.budget.ledger import IllegalTransition
 from elad_exp.budget.owner import Owner, this_process
-from elad_exp.budget.store import IllegalTransition, Store
+from elad_exp.budget.store import Store
 from elad_exp.errors import BudgetExceeded
 from elad_exp.types import Status, Usage
 

@@ -7,9 +7,9 @@ from elad_exp.budget.store import Store
 from elad_exp.errors import EladError, Interrupted
 from elad_exp.protocols import Teacher
 from elad_exp.teachers.gold import GoldTeacher
-from elad_exp.teachers.metered import request_key
 from elad_exp.teachers.oracle import OracleTeacher
-from elad_exp.types import Explanation, Query, Spent, Status, Usage
+from elad_exp.teachers.purchase import request_key
+from elad_exp.types import Explanation, Query, Request, Spent, Status, Usage
 from tests.unit.teacher_toys import (
     SAMPLE,
     STEPS,
@@ -36,12 +36,13 @@ def states(store, run_id="run"):
 def test_a_query_is_bought_in_order_and_accounted(store):
     progress = []
     asked = query(1, 2, 3)
-    teacher = metered(store, Scripted(), on_progress=lambda *p: progress.append(p), max_calls=10)
+    teacher = metered(store, Scripted(), on_progress=progress.append, max_calls=10)
     assert (teacher.name, teacher.mode) == ("scripted", "explain")
     annotations = teacher.annotate(asked)
     assert [a.sample for a in annotations] == [i.sample for i in asked.items]
     assert [a.call_ids for a in annotations] == [("run:1",), ("run:2",), ("run:3",)]
-    assert progress == [(1, 3), (2, 3), (3, 3)]
+    assert [(p.done, p.total, p.calls) for p in progress] == [(1, 3, 1), (2, 3, 2), (3, 3, 3)]
+    assert str(progress[-1]) == "3 calls, 0 cached, 0 failed, $0.00 spent"
     assert teacher.last_refusal is None
     assert teacher.spent() == teacher.paid() == Spent(3, 3, 24, 0.003, 1.0)
     assert teacher.remaining()["calls"] == 7
@@ -154,12 +155,13 @@ def test_what_a_killed_process_had_sent_is_charged_and_asked_again(tmp_path):
     path = tmp_path / "s.sqlite"
     killed = Owner(this_process().host, 2**22 + 1, "never")
     bound = Scripted().most
-    key = request_key(Scripted(), query(1).items[0])
+    key = request_key(Scripted(), Scripted().request(query(1).items[0]))
     with Store(path, owner=killed) as dead:
         teacher = metered(dead, Scripted())
         call = dead.reserve(
             run_id="run",
             key=key,
+            annotation=f"{query(1).items[0].sample.id}:0",
             sample_id=query(1).items[0].sample.id,
             round=0,
             bound=bound,
@@ -228,9 +230,13 @@ def test_the_cache_is_not_shared_unless_asked_for(store):
 # -- request keys --------------------------------------------------------------------------------
 
 
+def key_of(teacher, asked, **options):
+    return request_key(teacher, Request(teacher.request(asked), Usage()), **options)
+
+
 def test_a_key_depends_on_all_that_shapes_the_answer_and_nothing_else():
     base, teacher = item(*STEPS), OracleTeacher(TASK)
-    key = request_key(teacher, base)
+    key = key_of(teacher, base)
     assert len(key) == 64
     same = [
         (OracleTeacher(TASK), replace(base, score=0.5, scores={"a": 1.0}, audit=True)),
@@ -245,8 +251,8 @@ def test_a_key_depends_on_all_that_shapes_the_answer_and_nothing_else():
         (OracleTeacher(TASK, max_completion_tokens=99), base),
         (GoldTeacher(TASK, gold_of(TASK, SAMPLE)), base),
     ]
-    assert {request_key(*pair) for pair in same} == {key}
-    keys = {request_key(*pair) for pair in other} | {request_key(teacher, base, repetition=1)}
+    assert {key_of(*pair) for pair in same} == {key}
+    keys = {key_of(*pair) for pair in other} | {key_of(teacher, base, repetition=1)}
     assert len(keys) == len(other) + 1
     assert key not in keys
 

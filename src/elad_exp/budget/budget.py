@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from elad_exp.errors import ConfigError
 from elad_exp.types import Record, Spent
 
 UNITS = ("annotations", "calls", "tokens", "usd", "wall_s")
+_LIMITS = tuple(f"max_{unit}" for unit in UNITS)
 _COUNTS = ("max_annotations", "max_calls", "max_tokens")
 
 
@@ -23,6 +23,8 @@ class Limits(Record):
         max_tokens: Tokens, prompt and completion together.
         max_usd: US dollars.
         max_wall_s: Seconds since the run began; nothing is bought once they have passed.
+        scope: `run`, or `sweep`: the limits but `max_wall_s` then hold for all jobs of a sweep
+            together, counting what they paid. A safety net: it ends jobs wherever they are.
 
     Raises:
         ConfigError: Names every value that is not a limit.
@@ -33,18 +35,20 @@ class Limits(Record):
     max_tokens: int | None = None
     max_usd: float | None = None
     max_wall_s: float | None = None
+    scope: str = "run"
 
     def __post_init__(self) -> None:
         problems = []
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            count = field.name in _COUNTS
+        for name in _LIMITS:
+            value = getattr(self, name)
+            count = name in _COUNTS
             if not _allowed(value, count=count):
                 kind = "a whole number" if count else "a finite number"
                 problems.append(
-                    f"budget.{field.name}={value!r}: must be {kind} of at least 0, or null for no "
-                    "limit"
+                    f"budget.{name}={value!r}: must be {kind} of at least 0, or null for no limit"
                 )
+        if self.scope not in ("run", "sweep"):
+            problems.append(f"budget.scope={self.scope!r}: choose run or sweep")
         if problems:
             raise ConfigError("; ".join(problems))
 
@@ -78,12 +82,14 @@ def raised_only(old: Limits, new: Limits) -> None:
         ConfigError: Names every limit that would be lowered.
     """
     problems = []
-    for field in dataclasses.fields(Limits):
-        before, after = getattr(old, field.name), getattr(new, field.name)
+    if new.scope != old.scope:
+        problems.append(f"budget.scope={new.scope}: a resumed run keeps its own, {old.scope}")
+    for name in _LIMITS:
+        before, after = getattr(old, name), getattr(new, name)
         if after is not None and (before is None or after < before):
             shown = "null" if before is None else before
             problems.append(
-                f"budget.{field.name}={after} is below the run's {shown}: a resumed run may only "
+                f"budget.{name}={after} is below the run's {shown}: a resumed run may only "
                 "raise a limit or set it to null; leave it out to keep it"
             )
     if problems:

@@ -47,6 +47,76 @@ CREATE TABLE calls (
 )
 """
 
+# What is used of a run's limits (settled + unknown + open calls) is summed as calls change: adding
+# them up before each reservation would take longer with every call. `used_*` of a run are always
+# the sums over its calls that are not released, `cached_*` of those that the cache answered.
+_SUMMED = ("calls", "tokens", "pico_usd")
+_LIVE = "state != 'released'"
+_AMOUNTS = {"calls": "1", "tokens": "{row}.prompt_tokens + {row}.completion_tokens"}
+_AMOUNTS |= {"pico_usd": "{row}.pico_usd"}
+
+
+def _add(row: str, sign: str) -> str:
+    """The statement that adds a call to the sums of its run, or takes it out of them."""
+    sums = []
+    for name in _SUMMED:
+        amount = _AMOUNTS[name].format(row=row)
+        sums.append(f"used_{name} = used_{name} {sign} ({amount})")
+        sums.append(f"cached_{name} = cached_{name} {sign} {row}.cached * ({amount})")
+    others = (
+        "SELECT 1 FROM calls WHERE run_id = {row}.run_id AND annotation = {row}.annotation"
+        f" AND call_id != {{row}}.call_id AND {_LIVE}"
+    ).format(row=row)
+    sums.append(f"used_annotations = used_annotations {sign} NOT EXISTS ({others})")
+    return f"UPDATE runs SET {', '.join(sums)} WHERE run_id = {row}.run_id;"
+
+
+_TOTALS = tuple(
+    f"ALTER TABLE runs ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0"
+    for name in (
+        "last_call",
+        "used_annotations",
+        *(f"{kind}_{name}" for kind in ("used", "cached") for name in _SUMMED),
+    )
+)
+_FIRST_TOTALS = f"""
+UPDATE runs SET
+    last_call = (SELECT count(*) FROM calls c WHERE c.run_id = runs.run_id),
+    used_annotations = (SELECT count(DISTINCT annotation) FROM calls c
+        WHERE c.run_id = runs.run_id AND c.{_LIVE}),
+""" + ",\n".join(
+    f"    {kind}_{name} = (SELECT coalesce(sum({_AMOUNTS[name].format(row='c')}), 0) FROM calls c"
+    f" WHERE c.run_id = runs.run_id AND c.{_LIVE}{only})"
+    for kind, only in (("used", ""), ("cached", " AND c.cached"))
+    for name in _SUMMED
+)
+_TRIGGERS = (
+    f"CREATE TRIGGER call_reserved AFTER INSERT ON calls WHEN NEW.{_LIVE}"
+    f" BEGIN {_add('NEW', '+')} END",
+    "CREATE TRIGGER call_changed AFTER UPDATE OF cached, prompt_tokens, completion_tokens, pico_usd"
+    f" ON calls WHEN OLD.{_LIVE} AND NEW.{_LIVE}"
+    f" BEGIN {_add('OLD', '-')} {_add('NEW', '+')} END",
+    "CREATE TRIGGER call_released AFTER UPDATE OF state ON calls"
+    f" WHEN OLD.{_LIVE} AND NOT NEW.{_LIVE} BEGIN {_add('OLD', '-')} END",
+    f"CREATE TRIGGER call_pruned AFTER DELETE ON calls WHEN OLD.{_LIVE}"
+    f" BEGIN {_add('OLD', '-')} END",
+)
+# What an annotation of several calls may need beyond its open call, set aside with its first.
+_HOLDS = """
+CREATE TABLE holds (
+    run_id TEXT NOT NULL REFERENCES runs (run_id),
+    annotation TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    pico_usd INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    start TEXT NOT NULL,
+    lease_until REAL NOT NULL,
+    PRIMARY KEY (run_id, annotation)
+)
+"""
+
 # One tuple of statements a version; a file of version n gets those after the n-th.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -57,6 +127,23 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX calls_by_run ON calls"
         " (run_id, state, key, cached, prompt_tokens, completion_tokens, pico_usd, wall_s)",
         "CREATE INDEX calls_by_key ON calls (key, state, status)",
+    ),
+    (
+        # An annotation may take several calls. Until now each took one, known by its key, and its
+        # answer was kept as the annotation that it became.
+        "ALTER TABLE calls ADD COLUMN annotation TEXT NOT NULL DEFAULT ''",
+        "UPDATE calls SET annotation = key",
+        "UPDATE calls SET payload = json_object('text', json_extract(payload, '$.raw'))"
+        " WHERE payload IS NOT NULL",
+        "ALTER TABLE runs ADD COLUMN sweep TEXT",
+        "CREATE INDEX runs_by_sweep ON runs (sweep)",
+        *_TOTALS,
+        _FIRST_TOTALS,
+        *_TRIGGERS,
+        _HOLDS,
+        "DROP INDEX calls_by_run",
+        "CREATE INDEX calls_by_run ON calls (run_id, annotation, state, key, cached,"
+        " prompt_tokens, completion_tokens, pico_usd, wall_s, round)",
     ),
 )
 

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from elad_exp.budget.money import dollars
-from elad_exp.types import Usage
+from elad_exp.errors import EladError
+from elad_exp.types import Record, Status, Usage
+
+
+class IllegalTransition(EladError):
+    """A call that is not in the state that an operation needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall(Record):
+    """A settled call. `usage` is what it would have cost with an empty cache."""
+
+    call_id: str
+    key: str
+    sample_id: str
+    round: int
+    status: Status
+    usage: Usage
+    payload: dict[str, Any]
+    latency_s: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered(Record):
+    """What `Store.recover` did with the open calls that it found."""
+
+    released: int
+    unknown: int
+    left_open: int
 
 
 def charge(row: sqlite3.Row) -> Usage:
@@ -30,6 +61,7 @@ def ledger_line(row: sqlite3.Row) -> dict[str, Any]:
     return {
         "id": row["call_id"],
         "key": row["key"],
+        "annotation": row["annotation"],
         "round": row["round"],
         "sample": row["sample_id"],
         "state": row["state"],
@@ -46,3 +78,18 @@ def ledger_line(row: sqlite3.Row) -> dict[str, Any]:
         "sent_at": utc(row["sent_at"]),
         "closed_at": utc(row["closed_at"]),
     }
+
+
+def stored_call(row: sqlite3.Row) -> StoredCall:
+    """A settled row."""
+    return StoredCall(
+        call_id=row["call_id"],
+        key=row["key"],
+        sample_id=row["sample_id"],
+        round=row["round"],
+        status=Status(row["status"]),
+        usage=charge(row),
+        payload=json.loads(row["payload"]),
+        latency_s=row["latency_s"],
+        cached=bool(row["cached"]),
+    )

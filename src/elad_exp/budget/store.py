@@ -10,8 +10,11 @@ A call is `reserved`, then `sent`, then `settled`, `released` or `unknown`:
 | released | was never sent, or is certain not to be billed | nothing |
 | unknown | sent, and what became of it cannot be known | its bound |
 
-At every commit, settled + unknown + open (reserved or sent) calls of a run are within its limits,
-unless a teacher billed more than its bound: that is recorded as it is.
+An annotation may take several calls: what it may need beyond the open one is held for it from its
+first call on, so that no annotation is begun that cannot be paid for.
+
+At every commit, settled + unknown + open (reserved or sent) calls of a run, and what is held, are
+within its limits, unless a teacher billed more than its bound: that is recorded as it is.
 """
 
 from __future__ import annotations
@@ -21,51 +24,31 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from elad_exp.budget.budget import Limits
 from elad_exp.budget.database import open_database, transaction
-from elad_exp.budget.ledger import charge, ledger_line, utc
+from elad_exp.budget.ledger import (
+    IllegalTransition,
+    Recovered,
+    StoredCall,
+    charge,
+    ledger_line,
+    stored_call,
+    utc,
+)
 from elad_exp.budget.money import check_usage, dollars, pico_usd
 from elad_exp.budget.owner import Owner, is_dead, this_process
-from elad_exp.errors import BudgetExceeded, EladError
-from elad_exp.types import Record, Spent, Status, Usage
+from elad_exp.budget.sums import add_up, refusal
+from elad_exp.errors import BudgetExceeded
+from elad_exp.types import Spent, Status, Usage
 
 log = logging.getLogger(__name__)
 
 LEASE_S = 900.0
 _CHARGED = ("settled", "unknown")
 _OPEN = ("reserved", "sent")
-
-
-class IllegalTransition(EladError):
-    """A call that is not in the state that an operation needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCall(Record):
-    """A settled call. `usage` is what it would have cost with an empty cache."""
-
-    call_id: str
-    key: str
-    sample_id: str
-    round: int
-    status: Status
-    usage: Usage
-    payload: dict[str, Any]
-    latency_s: float
-    cached: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered(Record):
-    """What `Store.recover` did with the open calls that it found."""
-
-    released: int
-    unknown: int
-    left_open: int
 
 
 class Store:
@@ -104,6 +87,11 @@ class Store:
 
     # -- writing -----------------------------------------------------------------------------
 
+    def begin(self, run_id: str, *, sweep: str | None = None) -> None:
+        """Make a run known, and the sweep that it is a job of; again is the same as once."""
+        with transaction(self._db):
+            self._begin(run_id, sweep, self._clock())
+
     def reserve(
         self,
         *,
@@ -114,41 +102,69 @@ class Store:
         bound: Usage,
         limits: Limits,
         wall_s: float,
+        annotation: str | None = None,
+        ahead: Usage = Usage(),  # noqa: B008 (frozen)
+        ahead_calls: int = 0,
+        send: bool = False,
     ) -> str:
         """Set the worst case of a call aside and return the call's id.
 
         Args:
-            run_id: The run that pays; limits hold for each run by itself.
-            key: Hash of the canonical request. An annotation counts once per run and key.
+            run_id: The run that pays.
+            key: Hash of the canonical request.
             sample_id: The sample asked about.
             round: Round of the query.
             bound: The most that the call can cost.
-            limits: The run's limits.
+            limits: What may be spent.
             wall_s: Seconds since the run began.
+            annotation: What the call is a part of; counts once per run. Null: the key.
+            ahead: The most that further calls of the annotation can cost; held for it until its
+                next call or `drop_hold`.
+            ahead_calls: How many those are.
+            send: Mark it sent at once, in the same commit.
 
         Raises:
             BudgetExceeded: The call does not fit; nothing was written.
         """
         check_usage(bound)
-        now, owner = self._clock(), self._owner
+        check_usage(ahead)
+        now, annotation = self._clock(), annotation or key
+        holder = self._holder(now)
         with transaction(self._db):
-            refusal = self._refusal(run_id, key, bound, limits, wall_s)
-            if refusal:
-                raise BudgetExceeded(refusal)
-            self._db.execute("INSERT OR IGNORE INTO runs VALUES (?, ?)", (run_id, now))
-            count = "SELECT count(*) FROM calls WHERE run_id = ?"
-            call_id = f"{run_id}:{self._db.execute(count, (run_id,)).fetchone()[0] + 1}"
+            if refused := refusal(
+                self._db,
+                run_id,
+                annotation,
+                bound=bound,
+                ahead=ahead,
+                ahead_calls=ahead_calls,
+                limits=limits,
+                wall_s=wall_s,
+            ):
+                raise BudgetExceeded(refused)
+            self._begin(run_id, None, now)
+            count = "UPDATE runs SET last_call = last_call + 1 WHERE run_id = ? RETURNING last_call"
+            call_id = f"{run_id}:{self._db.execute(count, (run_id,)).fetchone()[0]}"
+            state = "sent" if send else "reserved"
             cost = (bound.prompt_tokens, bound.completion_tokens, pico_usd(bound.usd))
-            holder = (owner.host, owner.pid, owner.start, now + LEASE_S)
             self._db.execute(
-                "INSERT INTO calls (call_id, run_id, key, sample_id, round, state,"
+                "INSERT INTO calls (call_id, run_id, key, sample_id, round, annotation, state,"
                 " bound_prompt_tokens, bound_completion_tokens, bound_pico_usd,"
                 " prompt_tokens, completion_tokens, pico_usd, wall_s,"
-                " host, pid, start, lease_until, reserved_at)"
-                " VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (call_id, run_id, key, sample_id, round, *cost, *cost, wall_s, *holder, now),
+                " host, pid, start, lease_until, reserved_at, sent_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(call_id, run_id, key, sample_id, round, annotation, state),
+                    *(*cost, *cost, wall_s, *holder, now, now if send else None),
+                ),
             )
+            self._hold(run_id, annotation, ahead_calls, ahead, holder)
         return call_id
+
+    def drop_hold(self, run_id: str, annotation: str) -> None:
+        """Give back what is held for an annotation that makes no more calls."""
+        with transaction(self._db):
+            self._hold(run_id, annotation, 0, Usage(), ())
 
     def mark_sent(self, call_id: str) -> None:
         """Commit that the call is about to leave. Call this before the first byte is sent."""
@@ -210,7 +226,19 @@ class Store:
             self.mark_unknown(call_id)
 
     def recover(self, run_id: str) -> Recovered:
-        """Close what dead processes left open: never sent is released, sent becomes unknown."""
+        """Close what dead processes left open: never sent is released, sent becomes unknown. Of
+        the other jobs of its sweep as well.
+        """
+        jobs = self._select(
+            "SELECT b.run_id FROM runs a JOIN runs b ON b.sweep = a.sweep AND b.run_id != a.run_id"
+            " WHERE a.run_id = ?",
+            run_id,
+        )
+        for job in jobs:
+            self._recover(job["run_id"])
+        return self._recover(run_id)
+
+    def _recover(self, run_id: str) -> Recovered:
         now = self._clock()
         moved = {"released": 0, "unknown": 0}
         left_open = 0
@@ -228,6 +256,10 @@ class Store:
                     "UPDATE calls SET state = ?, closed_at = ? WHERE call_id = ?",
                     (state, now, row["call_id"]),
                 )
+            for row in self._select("SELECT * FROM holds WHERE run_id = ?", run_id):
+                holder = Owner(row["host"], row["pid"], row["start"])
+                if is_dead(holder, me=self._owner, lease_over=now > row["lease_until"]):
+                    self._hold(run_id, row["annotation"], 0, Usage(), ())
         if left_open:
             log.warning("run %s: %d calls of a live process are still open", run_id, left_open)
         return Recovered(**moved, left_open=left_open)
@@ -243,9 +275,9 @@ class Store:
         return self._first_settled("key = ? AND status = 'ok'", key)
 
     def times_asked(self, run_id: str, *, before_round: int) -> dict[str, int]:
-        """How many requests about each sample were settled in rounds before `before_round`."""
+        """How many annotations of each sample were settled in rounds before `before_round`."""
         rows = self._select(
-            "SELECT sample_id, count(DISTINCT key) FROM calls"
+            "SELECT sample_id, count(DISTINCT annotation) FROM calls"
             " WHERE run_id = ? AND state = 'settled' AND round < ? GROUP BY sample_id",
             run_id,
             before_round,
@@ -257,15 +289,30 @@ class Store:
 
         `wall_s` is that of the latest reservation among them.
         """
-        return self._sum(run_id, _CHARGED, before_round=before_round)
+        return add_up(self._db, run_id, _CHARGED, before_round=before_round)
 
     def paid(self, run_id: str) -> Spent:
         """Like `spent`, without what the shared cache answered."""
-        return self._sum(run_id, _CHARGED, uncached=True)
+        return add_up(self._db, run_id, _CHARGED, uncached=True)
+
+    def used_usd(self, run_id: str) -> float:
+        """Dollars that are spent or set aside for open calls."""
+        rows = self._select("SELECT used_pico_usd FROM runs WHERE run_id = ?", run_id)
+        return dollars(rows[0][0]) if rows else 0.0
 
     def held(self, run_id: str) -> Spent:
         """Bounds of the calls that are reserved or sent."""
-        return self._sum(run_id, _OPEN)
+        return add_up(self._db, run_id, _OPEN)
+
+    def calls_of(self, run_id: str, annotation: str) -> tuple[str, ...]:
+        """Ids of the calls that an annotation is charged for."""
+        rows = self._select(
+            "SELECT call_id FROM calls WHERE run_id = ? AND annotation = ?"
+            " AND state IN ('settled', 'unknown') ORDER BY rowid",
+            run_id,
+            annotation,
+        )
+        return tuple(row["call_id"] for row in rows)
 
     def cost_of(self, call_id: str) -> Usage:
         """What the call is charged: its usage, or its bound while open or unknown."""
@@ -288,6 +335,29 @@ class Store:
 
     # -- inside ------------------------------------------------------------------------------
 
+    def _holder(self, now: float) -> tuple[object, ...]:
+        return (self._owner.host, self._owner.pid, self._owner.start, now + LEASE_S)
+
+    def _begin(self, run_id: str, sweep: str | None, now: float) -> None:
+        self._db.execute(
+            "INSERT INTO runs (run_id, started, sweep) VALUES (?, ?, ?) ON CONFLICT (run_id)"
+            " DO UPDATE SET sweep = coalesce(excluded.sweep, sweep)",
+            (run_id, now, sweep),
+        )
+
+    def _hold(
+        self, run_id: str, annotation: str, calls: int, cost: Usage, holder: tuple[object, ...]
+    ) -> None:
+        if calls:
+            self._db.execute(
+                "INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (run_id, annotation, calls, cost.tokens, pico_usd(cost.usd), *holder),
+            )
+        else:
+            self._db.execute(
+                "DELETE FROM holds WHERE run_id = ? AND annotation = ?", (run_id, annotation)
+            )
+
     def _select(self, query: str, *values: object) -> list[sqlite3.Row]:
         return self._db.execute(query, values).fetchall()
 
@@ -304,18 +374,7 @@ class Store:
         )
         if not rows:
             return None
-        row = rows[0]
-        return StoredCall(
-            call_id=row["call_id"],
-            key=row["key"],
-            sample_id=row["sample_id"],
-            round=row["round"],
-            status=Status(row["status"]),
-            usage=charge(row),
-            payload=json.loads(row["payload"]),
-            latency_s=row["latency_s"],
-            cached=bool(row["cached"]),
-        )
+        return stored_call(rows[0])
 
     def _move(self, call_id: str, origins: tuple[str, ...], state: str, **columns: Any) -> None:
         changes = ", ".join(f"{name} = ?" for name in ("state", *columns))
@@ -332,62 +391,3 @@ class Store:
                 f"call {call_id} is {now}; only a call that is {' or '.join(origins)} can become "
                 f"{state} here"
             )
-
-    def _sum(self, run_id: str, states: tuple[str, ...], **only: Any) -> Spent:
-        totals = self._totals(run_id, states, **only)
-        return Spent(**(totals | {"usd": dollars(totals.pop("pico_usd"))}))
-
-    def _totals(
-        self,
-        run_id: str,
-        states: tuple[str, ...],
-        *,
-        uncached: bool = False,
-        before_round: int | None = None,
-    ) -> dict[str, Any]:
-        marks = ", ".join("?" for _ in states)
-        row = self._select(
-            "SELECT count(DISTINCT key) AS annotations, count(*) AS calls,"
-            " coalesce(sum(prompt_tokens + completion_tokens), 0) AS tokens,"
-            " coalesce(sum(pico_usd), 0) AS pico_usd, coalesce(max(wall_s), 0.0) AS wall_s"
-            f" FROM calls WHERE run_id = ? AND state IN ({marks})"
-            " AND (NOT ? OR cached = 0) AND (? IS NULL OR round < ?)",
-            run_id,
-            *states,
-            uncached,
-            before_round,
-            before_round,
-        )[0]
-        return dict(row)
-
-    def _refusal(
-        self, run_id: str, key: str, bound: Usage, limits: Limits, wall_s: float
-    ) -> str | None:
-        used = self._totals(run_id, _CHARGED + _OPEN)
-        counted = self._select(
-            "SELECT 1 FROM calls WHERE run_id = ? AND key = ? AND state != 'released' LIMIT 1",
-            run_id,
-            key,
-        )
-        asked = {"annotations": 0 if counted else 1, "calls": 1, "tokens": bound.tokens}
-        for unit, more in asked.items():
-            limit = getattr(limits, f"max_{unit}")
-            if limit is not None and more and used[unit] + more > limit:
-                return _refused(unit, limit, used[unit], more)
-        if limits.max_usd is not None:
-            more = pico_usd(bound.usd)
-            if more and used["pico_usd"] + more > pico_usd(limits.max_usd):
-                return _refused("usd", limits.max_usd, dollars(used["pico_usd"]), bound.usd)
-        if limits.max_wall_s is not None and wall_s >= limits.max_wall_s:
-            return (
-                f"budget.max_wall_s={limits.max_wall_s}: the run has taken {wall_s:.1f} s; raise "
-                "it to go on"
-            )
-        return None
-
-
-def _refused(unit: str, limit: float, used: float, asked: float) -> str:
-    return (
-        f"budget.max_{unit}={limit}: {used} used or held by open calls, the next call may take "
-        f"{asked}; raise budget.max_{unit} to go on"
-    )

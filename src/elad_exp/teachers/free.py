@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+from elad_exp.budget.budget import Limits
 from elad_exp.errors import ConfigError
-from elad_exp.protocols import Task
+from elad_exp.protocols import Ask, Task
+from elad_exp.teachers.calling import Calling
 from elad_exp.teachers.texts import prompt_text
 from elad_exp.teachers.tokens import TOKENIZER, count_tokens, cut
-from elad_exp.types import Annotation, QueryItem, Status, Usage
+from elad_exp.types import Annotation, Answer, QueryItem, Request, Status, Usage
 
 
 class FreeTeacher(ABC):
@@ -30,6 +32,9 @@ class FreeTeacher(ABC):
     name: str
     model: str
     estimated = True
+    calling = Calling()
+    shares_cache = False
+    fresh_by = None
 
     def __init__(self, task: Task, *, mode: str, max_completion_tokens: int) -> None:
         if mode not in ("revise", "explain"):
@@ -42,6 +47,21 @@ class FreeTeacher(ABC):
         self.task = task
         self.mode = mode
         self.max_completion_tokens = limit
+
+    def check(self, limits: Limits) -> None:  # noqa: B027 (most have nothing to check)
+        """Nothing can fail."""
+
+    async def annotate(self, item: QueryItem, ask: Ask) -> Annotation:
+        """One request, answered by `answer`, which is worked out again if the store has it."""
+        answered: Annotation | None = None
+
+        async def call() -> Answer:
+            nonlocal answered
+            answered, usage = self.answer(item)
+            return Answer(answered.raw, answered.status, usage, explanation=answered.explanation)
+
+        await ask(Request(self.request(item), self.bound(item)), call)
+        return answered or self.answer(item)[0]
 
     def request(self, item: QueryItem) -> dict[str, Any]:
         """Prompt, its version, and everything else that shapes the answer."""

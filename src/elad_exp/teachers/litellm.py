@@ -12,14 +12,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from time import time
 from typing import Any
 
 from elad_exp.errors import ConfigError
+from elad_exp.teachers.calling import MESSAGE_LENGTH, Billed, CallFailed
 from elad_exp.types import Record, Status
 
-MESSAGE_LENGTH = 300
 _OVERLOADED = (429, 503, 529)
 _FATAL = (401, 402, 403, 404)
 
@@ -36,37 +35,6 @@ class Reply(Record):
     status: Status
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-
-
-class Billed(StrEnum):
-    """Whether a call that failed may be on the bill."""
-
-    NO = "no"
-    UNKNOWN = "unknown"
-
-
-class CallFailed(Exception):
-    """A call without an answer.
-
-    Args:
-        message: What the provider said, cut to 300 characters.
-        billed: `no` if it was never sent or turned down; `unknown` if it may have been worked on.
-        retry: Whether the same call may succeed later.
-        fatal: Whether every other call would fail as well: a wrong key, no such model.
-        after_s: Seconds that the provider asks to wait.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        billed: Billed,
-        retry: bool,
-        fatal: bool = False,
-        after_s: float | None = None,
-    ) -> None:
-        super().__init__(" ".join(message.split())[:MESSAGE_LENGTH])
-        self.billed, self.retry, self.fatal, self.after_s = billed, retry, fatal, after_s
 
 
 async def call(
