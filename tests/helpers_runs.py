@@ -232,8 +232,21 @@ def _bought(made: list[dict[str, Any]], cost: dict[str, Any]) -> dict[str, Any]:
         "status": counts,
         "acceptance_audit": rate(True),
         "acceptance_selected": rate(False),
+        "teacher": _teacher(made),
         "spent": cost,
     }
+
+
+def _teacher(made: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rates of a teacher that always answers yes, where the gold says so of two in three."""
+    usable = [a for a in made if a["status"] == "ok" and (a["round"] == 0 or a["audit"])]
+    if not usable:
+        return {}
+    n, right = len(usable), sum(i % 3 < 2 for i in range(len(usable)))
+    if made[0]["round"] == 0:
+        return {"answer_accuracy_round0": proportion(right, n).to_dict()}
+    found = {"answer_accuracy": right, "right_to_wrong": 0, "first_error_accuracy": n - 1}
+    return {name: proportion(k, n).to_dict() for name, k in found.items()}
 
 
 def _select(rng: np.random.Generator, *, names: Sequence[str]) -> dict[str, Any]:

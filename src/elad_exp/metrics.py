@@ -73,6 +73,15 @@ def proportion(k: int, n: int) -> Metric:
     return Metric(share, n, (low, high), "Wilson")
 
 
+def pooled(groups: Sequence[Metric]) -> Metric:
+    """One proportion out of those of groups that share no item; their counts are recovered exactly.
+
+    Raises:
+        ValueError: There are no groups.
+    """
+    return proportion(sum(round(m.value * m.n) for m in groups), sum(m.n for m in groups))
+
+
 def accuracy(correct: Sequence[bool]) -> Metric:
     """Share of right answers with the Wilson interval."""
     return proportion(sum(map(bool, correct)), len(correct))

@@ -19,6 +19,7 @@ from typing import Any
 from elad_exp import metrics
 from elad_exp.protocols import Splits
 from elad_exp.rundir import Line
+from elad_exp.teachers.audit import audit_of_rounds
 from elad_exp.types import Metric
 
 SCHEMA_VERSION = 1
@@ -136,11 +137,9 @@ def summarise(lines: list[Line], splits: Splits) -> dict[str, Any]:
         n = last["test"]["acc"]["n"]
         found["test/aubc"] = area_metric(costs, values, n).to_dict()
     rates = [(line["bought"] or {}).get("acceptance_audit") for line in lines if line.get("bought")]
-    checked = [r for r in rates if r]
-    if checked:
-        accepted = sum(round(r["value"] * r["n"]) for r in checked)
-        total = metrics.proportion(accepted, sum(r["n"] for r in checked))
-        found["teacher/acceptance_rate"] = total.to_dict()
+    if checked := [Metric.from_dict(r) for r in rates if r]:
+        found["teacher/acceptance_rate"] = metrics.pooled(checked).to_dict()
+    found |= {f"teacher/{name}": rate for name, rate in audit_of_rounds(lines).items()}
     return found
 
 

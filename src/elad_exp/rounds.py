@@ -28,6 +28,7 @@ from elad_exp.selectors.diagnose import diagnose
 from elad_exp.selectors.query import build_query, draw_candidates, initial_query
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.stopping import first_reason
+from elad_exp.teachers.audit import audit_teacher
 from elad_exp.types import (
     Annotation,
     Candidate,
@@ -353,8 +354,9 @@ class Rounds:
             for unit in UNITS
             if unit != "wall_s"
         }
+        audit = audit_teacher(query, annotations, self.task, self.splits.gold)
         self._add_to_snapshot(
-            bought=bought(query, annotations) | {"spent": delta},
+            bought=bought(query, annotations) | {"teacher": audit, "spent": delta},
             select=teacher_auroc(query, annotations) or None,
             seconds=self.clock.take("annotate"),
         )

@@ -30,6 +30,12 @@ SMALL = [
     "trainer.threads=1",
 ]
 
+AUDIT = (
+    "teacher/answer_accuracy_round0",
+    "teacher/answer_accuracy",
+    "teacher/first_error_accuracy",
+)
+
 
 def run(path: Path, *overrides: str) -> int:
     return main([*SMALL, f"paths.run_dir={path}", *overrides])
@@ -52,6 +58,8 @@ def test_a_run_completes_with_the_counts_of_its_schedule(tmp_path: Path) -> None
     assert len(read_lines(tmp_path / "run" / "ledger.jsonl")) == 32
     assert len(read_lines(tmp_path / "run" / "scores.jsonl.gz")) == 2 * 40
     assert len(read_lines(tmp_path / "run" / "predictions.jsonl")) == 4 * 60
+    audit = {k: (m["value"], m["n"]) for k, m in found["metrics"].items() if k in AUDIT}
+    assert audit == dict(zip(AUDIT, [(1.0, 12), (1.0, 2), (1.0, 2)], strict=True))
     for name in ("report.html", "curve.png", "config.yaml", "overrides.txt", "run.log"):
         assert (tmp_path / "run" / name).stat().st_size > 0
     assert (tmp_path / "run" / "student" / "model.safetensors").exists()
@@ -91,7 +99,8 @@ def test_a_raised_budget_goes_on_to_the_same_end_as_an_uninterrupted_run(tmp_pat
     parts, whole = result(tmp_path / "parts"), result(tmp_path / "whole")
     assert parts["resumed"] == 1
     assert parts["spent"]["tokens"] == whole["spent"]["tokens"]
-    assert parts["metrics"]["test/acc"] == whole["metrics"]["test/acc"]
+    for key in ("test/acc", *AUDIT):
+        assert parts["metrics"][key] == whole["metrics"][key]
 
 
 def test_a_lowered_budget_is_refused_on_resume(

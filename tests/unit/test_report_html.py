@@ -191,6 +191,27 @@ def test_acceptance_of_audit_items_is_pooled_over_rounds(tmp_path: Path) -> None
     assert "0.200[" in section
 
 
+def test_the_teacher_audit_is_summed_over_rounds_and_left_out_where_nothing_is_known(
+    tmp_path: Path,
+) -> None:
+    run = write_run(tmp_path / "run", rounds=3)
+    lines = [json.loads(x) for x in (run / "rounds.jsonl").read_text().splitlines()]
+    lines[1]["bought"]["teacher"] = {"answer_accuracy": proportion(3, 4).to_dict()}
+    lines[2]["bought"]["teacher"] = {"answer_accuracy": proportion(5, 5).to_dict()}
+    write_lines(run / "rounds.jsonl", lines)
+    _, page = report(run)
+    section = page.text[page.text.index("Teacher audit") : page.text.index("What the scores")]
+    low, high = proportion(8, 9).ci95
+    assert f"later answers right0.889[{low:.3f}, {high:.3f}], n = 9The same" in section
+    assert "initial answers right" in section
+    assert "right made wrong" not in section
+    assert "first error exact" not in section
+    for line in lines[:3]:
+        del line["bought"]["teacher"]  # as earlier versions wrote it
+    write_lines(run / "rounds.jsonl", lines)
+    assert "Teacher audit" not in report(run)[1].text
+
+
 def annotation(**changes: Any) -> dict[str, Any]:
     steps = [
         {"index": i, "text": f"s{i}", "logprob": -0.1, "entropy": 0.5 * i} for i in range(1, 4)

@@ -42,9 +42,10 @@ def metric_row(line: Mapping[str, Any]) -> dict[str, float]:
     for name, metric in (line["select"] or {}).items():
         if name.startswith("auroc") and metric is not None:
             row[f"select/{name}"] = metric["value"]
-    rate = (line["bought"] or {}).get("acceptance_audit")
-    if rate:
+    bought = line["bought"] or {}
+    if rate := bought.get("acceptance_audit"):
         row["teacher/acceptance_rate"] = rate["value"]
+    row |= {f"teacher/{name}": m["value"] for name, m in bought.get("teacher", {}).items()}
     row |= {f"time/{phase}": seconds for phase, seconds in line["seconds"].items()}
     return row
 

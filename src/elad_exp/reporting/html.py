@@ -10,12 +10,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from elad_exp.metrics import proportion
+from elad_exp.metrics import pooled
 from elad_exp.reporting.files import RunFiles, read_run
 from elad_exp.reporting.revisions import choose, revision
 from elad_exp.reporting.svg import curve_svg
 from elad_exp.reporting.text import clipped, visible
 from elad_exp.rundir import Line, write_atomic
+from elad_exp.teachers.audit import audit_of_rounds
 from elad_exp.types import Metric
 
 UNITS = ("annotations", "calls", "tokens", "usd", "wall_s")
@@ -24,6 +25,24 @@ PHASES = ("score", "annotate", "train", "evaluate")
 AUROC_KINDS = {
     "auroc": "the attempt is wrong (by gold, all candidates)",
     "auroc_teacher": "the teacher finds an error (audit items)",
+}
+TEACHER_AUDIT = {
+    "answer_accuracy_round0": (
+        "initial answers right",
+        "Share of the initial questions, explained from scratch, whose answer equals the gold's.",
+    ),
+    "answer_accuracy": (
+        "later answers right",
+        "The same for later rounds, where a teacher that revises has seen the student's attempt.",
+    ),
+    "right_to_wrong": (
+        "right made wrong",
+        "Share of the checked attempts with a right answer that the teacher gave a wrong one.",
+    ),
+    "first_error_accuracy": (
+        "first error exact",
+        "Share of the checked attempts whose first error, or none, is what a program finds.",
+    ),
 }
 _MISSING = "\N{EN DASH}"
 
@@ -99,6 +118,7 @@ def _view(run: RunFiles, limit: int) -> dict[str, Any]:
     result = run.result
     majority = result["metrics"].get("test/majority")
     chosen = choose(run.annotations, limit)
+    rates = audit_of_rounds(run.rounds)
     return {
         "result": result,
         "name": clipped(str(result["experiment"]), 200),
@@ -111,6 +131,11 @@ def _view(run: RunFiles, limit: int) -> dict[str, Any]:
         "costs": _costs(result),
         "auroc": _auroc_tables(run.rounds),
         "acceptance": _acceptance(run.rounds),
+        "audit": [
+            {"title": title, "told": told, "rate": rates[name]}
+            for name, (title, told) in TEACHER_AUDIT.items()
+            if name in rates
+        ],
         "revisions": [revision(line) for line in chosen],
         "n_annotations": len(run.annotations),
         "n_attempts": sum(bool(line["attempt"]) for line in run.annotations),
@@ -188,10 +213,7 @@ def _acceptance(rounds: Sequence[Line]) -> dict[str, Any]:
 
 def _pooled(rows: Sequence[Mapping[str, Any]], key: str) -> dict[str, Any] | None:
     found = [Metric.from_dict(row[key]) for row in rows if row[key]]
-    if not found:
-        return None
-    accepted = sum(round(m.value * m.n) for m in found)
-    return proportion(accepted, sum(m.n for m in found)).to_dict()
+    return pooled(found).to_dict() if found else None
 
 
 def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from elad_exp.errors import ConfigError
 from elad_exp.protocols import CheckableTask, Task
 from elad_exp.rng import generator
 from elad_exp.teachers.free import FreeTeacher
+from elad_exp.teachers.revise import Revision, revise, wrong_verdict
 from elad_exp.teachers.texts import explanation_text, revision_text
 from elad_exp.types import (
     Annotation,
@@ -22,14 +23,6 @@ from elad_exp.types import (
     Status,
     StepVerdict,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Revision:
-    verdicts: tuple[StepVerdict, ...]
-    first_error: int | None
-    steps: tuple[str, ...]
-    answer: str
 
 
 class OracleTeacher(FreeTeacher):
@@ -100,7 +93,7 @@ class OracleTeacher(FreeTeacher):
                 answer = self._wrong_answer(sample, answer, rng)
             text = explanation_text(steps, answer)
             return self._annotation(sample, steps, answer, raw=text), text
-        revision = self._revise(sample, attempt)
+        revision = revise(self.checker, sample, attempt)
         rng = self._error(sample, attempt)
         if rng is not None:
             revision = self._err(sample, attempt, revision, rng)
@@ -121,23 +114,6 @@ class OracleTeacher(FreeTeacher):
     ) -> Annotation:
         return Annotation(sample, Explanation.of(steps, answer), Status.OK, self.name, raw=raw)
 
-    def _revise(self, sample: Sample, attempt: Explanation) -> _Revision:
-        verdicts: list[StepVerdict] = []
-        kept: tuple[str, ...] = ()
-        for index, text in enumerate(attempt.texts, 1):
-            if not self.checker.check_step(sample, kept, text):
-                missing, answer = self.checker.complete(sample, kept)
-                verdicts.append(_wrong(index, missing[0] if missing else None))
-                return _Revision(tuple(verdicts), index, kept + missing, answer)
-            verdicts.append(StepVerdict(index, ok=True))
-            kept += (text,)
-        missing, answer = self.checker.complete(sample, kept)
-        if not missing and answer == attempt.answer:
-            return _Revision(tuple(verdicts), None, kept, answer)
-        end = len(kept) + 1
-        verdicts.append(_wrong(end, missing[0] if missing else answer))
-        return _Revision(tuple(verdicts), end, kept + missing, answer)
-
     def _error(self, sample: Sample, attempt: Explanation | None) -> np.random.Generator | None:
         """A generator if this answer is to be wrong. Depends on the attempt's texts alone."""
         shown = "" if attempt is None else "\n".join([*attempt.texts, str(attempt.answer)])
@@ -146,30 +122,25 @@ class OracleTeacher(FreeTeacher):
         return rng if rng.random() < self.error_rate else None
 
     def _err(
-        self, sample: Sample, attempt: Explanation, right: _Revision, rng: np.random.Generator
-    ) -> _Revision:
+        self, sample: Sample, attempt: Explanation, right: Revision, rng: np.random.Generator
+    ) -> Revision:
         texts = attempt.texts
         if right.first_error is not None and texts and attempt.answer is not None:
             verdicts = tuple(StepVerdict(i, ok=True) for i in range(1, len(texts) + 1))
-            return _Revision(verdicts, None, texts, attempt.answer)
+            return Revision(verdicts, None, texts, attempt.answer)
         answer = self._wrong_answer(sample, right.answer, rng)
         if right.first_error is not None:
             return replace(right, answer=answer)
         if not texts:
-            return _Revision((_wrong(1, answer),), 1, (), answer)
+            return Revision((wrong_verdict(1, answer),), 1, (), answer)
         struck = int(rng.integers(1, len(texts) + 1))
         steps = texts[: struck - 1] + texts[struck:]
         verdicts = (
             *(StepVerdict(i, ok=True) for i in range(1, struck)),
-            _wrong(struck, steps[struck - 1] if struck <= len(steps) else None),
+            wrong_verdict(struck, steps[struck - 1] if struck <= len(steps) else None),
         )
-        return _Revision(verdicts, struck, steps, answer)
+        return Revision(verdicts, struck, steps, answer)
 
     def _wrong_answer(self, sample: Sample, right: str, rng: np.random.Generator) -> str:
         wrong = [label for label in self.task.labels(sample) or () if label != right]
         return wrong[int(rng.integers(len(wrong)))]
-
-
-def _wrong(index: int, correction: str | None) -> StepVerdict:
-    reason = "" if correction else "nothing is needed here"
-    return StepVerdict(index, ok=False, correction=correction, reason=reason)
