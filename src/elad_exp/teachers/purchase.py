@@ -1,0 +1,381 @@
+"""One query being bought: several annotations at a time, reserved in the query's order.
+
+An annotation asks one call after another. Its first reservation waits for its turn, so that the
+budget goes to the beginning of the query, whichever answer comes first. What does not fit while
+other calls are open waits for them: they were reserved at their worst case and mostly cost less. So
+which items a budget covers does not depend on how many are asked about at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from elad_exp.budget.ledger import StoredCall
+from elad_exp.errors import BudgetExceeded, Interrupted, RunStopped
+from elad_exp.protocols import Annotator
+from elad_exp.teachers.calling import Billed, CallFailed, Progress
+from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Status
+
+if TYPE_CHECKING:
+    from elad_exp.teachers.metered import MeteredTeacher
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 10.0
+"""For open calls to come back once a run is to stop: they are paid for anyway."""
+POLL_S = 0.1
+
+
+class Stopped(Exception):
+    """Ends an annotation, because the purchase is stopping; nothing is wrong with it."""
+
+
+@dataclass
+class Job:
+    """An item. `first` until its first reservation; `holds` if more was set aside with one."""
+
+    index: int
+    item: QueryItem
+    annotation: str
+    repetition: int
+    first: bool = True
+    holds: bool = False
+
+
+def request_key(annotator: Annotator, request: Request, *, repetition: int = 0) -> str:
+    """sha256 of the canonical request: all that shapes the answer, nothing about the run.
+
+    Args:
+        annotator: Who is asked.
+        request: What is asked; names prompt version and sampling fields.
+        repetition: How many times the sample was asked about before. Without it, asking again
+            after an unusable answer would be served that answer.
+    """
+    identity = {
+        "teacher": annotator.name,
+        "model": annotator.model,
+        "request": request.fields,
+        "repetition": repetition,
+    }
+    if annotator.fresh_by is not None:
+        identity["seed"] = annotator.fresh_by
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Purchase:
+    """Buys the annotations of one query.
+
+    Args:
+        teacher: Whose annotator, store, limits and settings are used.
+        query: What is asked.
+
+    Attributes:
+        refusal: Why the query was cut short, if it was.
+    """
+
+    def __init__(self, teacher: MeteredTeacher, query: Query) -> None:
+        self.teacher, self.store, self.query = teacher, teacher.store, query
+        self.annotator, self.calling = teacher.annotator, teacher.annotator.calling
+        self.refusal: str | None = None
+        self.done = self.calls = self.cached = self.failed = 0
+        self._bought: list[Annotation | None] = [None] * len(query.items)
+        self._jobs = iter(self._line_up())
+        self._turn = asyncio.Lock()
+        self._in_flight = 0
+        self._changed = asyncio.Event()
+        self._why: BaseException | None = None
+        self._stopping = asyncio.Event()
+
+    def _line_up(self) -> list[Job]:
+        asked = self.store.times_asked(self.teacher.run_id, before_round=self.query.round)
+        jobs = []
+        for index, item in enumerate(self.query.items):
+            repetition = asked.get(item.sample.id, 0)
+            asked[item.sample.id] = repetition + 1
+            jobs.append(Job(index, item, f"{item.sample.id}:{repetition}", repetition))
+        return jobs
+
+    async def run(self) -> list[Annotation]:
+        """Annotations in query order; fewer than items if the budget ran out.
+
+        Raises:
+            BaseException: Why the purchase had to stop. What was bought is in the store.
+        """
+        n = min(self.calling.concurrency, len(self.query.items))
+        workers = [asyncio.create_task(self._work()) for _ in range(n)]
+        watch = asyncio.create_task(self._watch(workers))
+        try:
+            for ended in await asyncio.gather(*workers, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    self._stop(ended)
+        finally:
+            watch.cancel()
+        if self._why is not None:
+            raise self._why
+        return [annotation for annotation in self._bought if annotation is not None]
+
+    # -- stopping ----------------------------------------------------------------------------
+
+    def _stop(self, why: BaseException) -> None:
+        """Send nothing more; the first reason counts."""
+        self._why = self._why or why
+        self._stopping.set()
+        self._tell()
+
+    def _check(self) -> None:
+        """Raises `Stopped` if nothing more may be sent."""
+        if self._why is None and self.teacher.interrupted is not None:
+            try:
+                self.teacher.interrupted()
+            except Interrupted as error:
+                self._stop(error)
+        if self._why is not None:
+            raise Stopped
+
+    async def _watch(self, workers: list[asyncio.Task[None]]) -> None:
+        end = self.calling.phase_timeout_s
+        until = time.monotonic() + end if end else None
+        while self._why is None:
+            await asyncio.sleep(POLL_S)
+            if until is not None and time.monotonic() > until:
+                asked = f"{self.done} of {len(self.query.items)}"
+                self._stop(
+                    RunStopped(
+                        "teacher_timeout",
+                        f"teacher.phase_timeout_s={end:g} passed with {asked} annotated",
+                    )
+                )
+            try:
+                self._check()
+            except Stopped:
+                break
+        await asyncio.sleep(GRACE_S)
+        for worker in workers:
+            worker.cancel()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless the purchase stops meanwhile."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+        raise Stopped
+
+    # -- annotations -------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while True:
+            await self._turn.acquire()
+            job = None if self._why or self.refusal else next(self._jobs, None)
+            if job is None:
+                self._turn.release()
+                return
+            try:
+                self._check()
+                await self._annotate(job)
+            except Stopped:
+                return
+            finally:
+                self._pass_turn(job)
+
+    def _pass_turn(self, job: Job) -> None:
+        if job.first:
+            job.first = False
+            self._turn.release()
+
+    async def _annotate(self, job: Job) -> None:
+        sample = job.item.sample
+        try:
+            annotation = await self.annotator.annotate(job.item, partial(self._ask, job))
+        except BudgetExceeded as error:
+            self.refusal = self.refusal or str(error)
+            return
+        except CallFailed as error:
+            annotation = Annotation(
+                sample, None, Status.FAILED, self.annotator.name, reason=str(error)
+            )
+        finally:
+            if job.holds:
+                self.store.drop_hold(self.teacher.run_id, job.annotation)
+                self._tell()
+        if annotation.status is not Status.OK:
+            log.info("sample %s: %s (%s)", sample.id, annotation.status, annotation.reason)
+        calls = self.store.calls_of(self.teacher.run_id, job.annotation)
+        self._bought[job.index] = replace(annotation, call_ids=calls)
+        self.done += 1
+        self._show()
+
+    def _show(self) -> None:
+        if self.teacher.on_progress is not None:
+            spent = self.store.used_usd(self.teacher.run_id)
+            limit = self.teacher.limits.max_usd
+            left = None if limit is None else max(0.0, limit - spent)
+            self.teacher.on_progress(
+                Progress(
+                    self.done,
+                    len(self.query.items),
+                    self.calls,
+                    self.cached,
+                    self.failed,
+                    spent,
+                    left,
+                )
+            )
+
+    # -- calls -------------------------------------------------------------------------------
+
+    async def _ask(
+        self, job: Job, request: Request, call: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        """An answer that the run has, or the cache has, or that a call gets; see `Ask`."""
+        key = request_key(self.annotator, request, repetition=job.repetition)
+        if stored := self.store.settled(self.teacher.run_id, key):
+            return _restored(stored)
+        shared = self.store.shared(key) if self.annotator.shares_cache else None
+        pace = self.teacher.pace
+        # Two states in one commit, where nothing can come between them.
+        sent = shared is None and pace.unlimited
+        call_id = await self._reserve(job, key, request, send=sent)
+        self._pass_turn(job)
+        attempt = 1
+        try:
+            if shared is not None:
+                return self._take(call_id, shared)
+            while True:
+                if not sent:
+                    await pace.wait(request.expected.tokens, self._pause)
+                    self._check()
+                    self.store.mark_sent(call_id)
+                try:
+                    return await self._send(call_id, call)
+                except CallFailed as failure:
+                    self._close(call_id, failure)
+                    if not failure.retry or attempt == self.calling.attempts:
+                        self._give_up(failure)
+                        raise
+                    # The hold goes over to the next attempt: nobody else can take it meanwhile.
+                    call_id, sent = await self._reserve(job, key, request), False
+                    await self._pause(self.calling.pause(attempt, failure))
+                attempt += 1
+        finally:
+            # Released if it was not sent, charged at its bound if it was and has no answer.
+            self.store.abandon(call_id)
+            self._tell()
+
+    async def _reserve(self, job: Job, key: str, request: Request, *, send: bool = False) -> str:
+        """Reserve, as soon as what other calls do not use is free.
+
+        Raises:
+            BudgetExceeded: It does not fit, though no other call is open.
+        """
+        while True:
+            self._check()
+            if self.teacher.overrun is not None:
+                raise BudgetExceeded(self.teacher.overrun)
+            changed = self._changed
+            try:
+                call_id = self.store.reserve(
+                    run_id=self.teacher.run_id,
+                    key=key,
+                    annotation=job.annotation,
+                    sample_id=job.item.sample.id,
+                    round=self.query.round,
+                    bound=request.bound,
+                    ahead=request.ahead,
+                    ahead_calls=request.ahead_calls,
+                    limits=self.teacher.limits,
+                    wall_s=self.teacher.wall_clock(),
+                    send=send,
+                )
+            except BudgetExceeded:
+                if not self._in_flight:
+                    raise
+                await changed.wait()
+            else:
+                job.holds = job.holds or request.ahead_calls > 0
+                return call_id
+
+    def _tell(self) -> None:
+        """Wake those who wait for something to change."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _send(self, call_id: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        self.calls += 1
+        start = time.perf_counter()
+        self._in_flight += 1
+        try:
+            answer = await call()
+        finally:
+            self._in_flight -= 1
+        excess = self.store.settle(
+            call_id,
+            usage=answer.usage,
+            status=answer.status,
+            payload=_payload(answer),
+            latency_s=time.perf_counter() - start,
+        )
+        self.teacher.failures_in_a_row = 0
+        if excess:
+            self.teacher.overrun = (
+                f"the teacher {self.annotator.name} billed call {call_id} above its bound "
+                f"({answer.usage}); nothing more is asked of it in this session"
+            )
+        return answer
+
+    def _take(self, call_id: str, shared: StoredCall) -> Answer:
+        self.store.settle(
+            call_id,
+            usage=shared.usage,
+            status=shared.status,
+            payload=shared.payload,
+            latency_s=0.0,
+            cached=True,
+        )
+        self.cached += 1
+        return _restored(shared)
+
+    def _close(self, call_id: str, failure: CallFailed) -> None:
+        self.failed += 1
+        log.warning("call %s: %s", call_id, failure)
+        if failure.billed is Billed.NO:
+            self.store.release(call_id)
+        else:
+            self.store.mark_unknown(call_id)
+
+    def _give_up(self, failure: CallFailed) -> None:
+        """Count an answer that could not be had; too many in a row stop the run."""
+        self.teacher.failures_in_a_row += 1
+        n = self.teacher.failures_in_a_row
+        if failure.fatal:
+            self._stop(RunStopped("teacher", f"the teacher turns calls down: {failure}"))
+        elif n >= self.calling.give_up_after:
+            self._stop(
+                RunStopped("teacher", f"the teacher failed {n} times in a row; the last: {failure}")
+            )
+
+
+def _payload(answer: Answer) -> dict[str, Any]:
+    """What the store keeps of an answer beside its status and usage."""
+    written = answer.explanation
+    return {
+        "text": answer.text,
+        "reason": answer.reason,
+        "explanation": None if written is None else written.to_dict(),
+    }
+
+
+def _restored(stored: StoredCall) -> Answer:
+    kept = {key: stored.payload.get(key) for key in ("text", "reason", "explanation")}
+    kept = {key: value for key, value in kept.items() if value is not None}
+    return Answer.from_dict(kept | {"usage": stored.usage.to_dict(), "status": str(stored.status)})
