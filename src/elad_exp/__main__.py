@@ -106,6 +106,7 @@ def run_one(
     *,
     overrides: Sequence[str] = (),
     resumed: bool = False,
+    sweep: str | None = None,
 ) -> int:
     """Check everything that can be checked, then create or reopen the directory and run.
 
@@ -121,7 +122,8 @@ def run_one(
     if resumed:
         assert path is not None
         old = RunDirectory(path).read_json("result.json")
-        raised_only(Limits(**old["budget"]["limits"]), limits)
+        was = old["budget"]
+        raised_only(Limits(**was["limits"], scope=was.get("scope", "run")), limits)
     console = Console()
     _quiet_environment()
     from elad_exp.assemble import check  # heavy: torch, Lightning
@@ -139,7 +141,8 @@ def run_one(
                 directory.reopen()
             else:
                 directory.write_text("overrides.txt", "".join(f"{o}\n" for o in overrides))
-            return Run(config, directory, console=console, resumed=resumed).execute()
+            run = Run(config, directory, console=console, resumed=resumed, sweep=sweep)
+            return run.execute()
 
 
 def _quiet_environment() -> None:
@@ -198,7 +201,8 @@ def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str
         try:
             overrides = [*held, *settings.overrides.task]
             config = compose_config(overrides)
-            code = run_one(config, path, overrides=overrides)
+            sweep = str(Path(settings.sweep.dir).absolute())
+            code = run_one(config, path, overrides=overrides, sweep=sweep)
         except Exception as error:  # entry point: the other jobs shall run
             from elad_exp.run import record_refusal
 

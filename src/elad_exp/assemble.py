@@ -26,13 +26,14 @@ from elad_exp.data.collate import Encoded, encode
 from elad_exp.data.datamodule import PoolDataModule
 from elad_exp.data.pool import Pool
 from elad_exp.errors import ConfigError, EladError
-from elad_exp.protocols import Annotator, Selector, Splits, StoppingRule, Task
+from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.engine import Engine, choose_dtype
 from elad_exp.student.module import StudentModule
+from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.metered import MeteredTeacher
 from elad_exp.types import Annotation, Sample
 

@@ -40,13 +40,14 @@ class AboutConfig:
 
 @dataclass
 class BudgetConfig:
-    """Limits of a run; null means none."""
+    """Limits; null means none. `scope`: `run`, or `sweep` for all its jobs together."""
 
     max_annotations: int | None = None
     max_calls: int | None = None
     max_tokens: int | None = None
     max_usd: float | None = None
     max_wall_s: float | None = None
+    scope: str = "run"
 
 
 @dataclass

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from elad_exp.types import (
     Annotation,
-    Answer,
     Candidate,
     Explanation,
     GoldBook,
     Query,
     QueryItem,
-    Request,
     RoundState,
     Sample,
     StopReason,
 )
-
-if TYPE_CHECKING:
-    from elad_exp.budget.budget import Limits
-    from elad_exp.teachers.calling import Calling
 
 EVAL_SPLITS = ("dev", "test")
 
@@ -154,42 +148,6 @@ class Teacher(Protocol):
 
     def annotate(self, query: Query) -> list[Annotation]:
         """Annotations in query order; shorter than the query when the budget ran out."""
-        ...
-
-
-class Ask(Protocol):
-    """How an annotator asks: metered, limited and tried again outside of it."""
-
-    async def __call__(self, request: Request, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer to `request`: from the store, or by `call`.
-
-        Raises:
-            BudgetExceeded: The budget does not cover it; `call` was not called.
-            CallFailed: There was no answer, after all attempts.
-        """
-        ...
-
-
-class Annotator(Protocol):
-    """A teacher before metering.
-
-    `shares_cache`: whether answers to equal requests of other runs are used. `fresh_by` goes into
-    the keys of requests: runs that differ in it do not share answers.
-    """
-
-    name: str
-    model: str
-    mode: str
-    calling: Calling
-    shares_cache: bool
-    fresh_by: int | None
-
-    def check(self, limits: Limits) -> None:
-        """Refuse what can be known to fail before anything is scored."""
-        ...
-
-    async def annotate(self, item: QueryItem, ask: Ask) -> Annotation:
-        """The annotation of one item. Every call goes through `ask`, one after the other."""
         ...
 
 

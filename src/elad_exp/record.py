@@ -86,6 +86,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+def budget_record(budget: Mapping[str, Any]) -> dict[str, Any]:
+    """The limits, and whether they hold for the run or for all jobs of its sweep together."""
+    limits = dict(budget)
+    return {"scope": limits.pop("scope"), "limits": limits}
+
+
 def start_record(*, run_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a run that has just begun."""
     return {
@@ -107,7 +113,7 @@ def start_record(*, run_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
         "student": None,
         "selector": None,
         "teacher": None,
-        "budget": {"limits": dict(config["budget"])},
+        "budget": budget_record(config["budget"]),
         "rounds": 0,
         "spent": None,
         "paid": None,

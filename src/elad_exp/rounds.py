@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from elad_exp import metrics
 from elad_exp.budget.budget import UNITS
 from elad_exp.data.pool import Pool
-from elad_exp.errors import ConfigError, EladError
+from elad_exp.errors import ConfigError, EladError, RunStopped
 from elad_exp.lines import annotation_line, bought, score_line, statuses, teacher_auroc
 from elad_exp.protocols import EVAL_SPLITS, Selector, Splits, StoppingRule, Student, Task
 from elad_exp.selectors.diagnose import diagnose
@@ -153,7 +153,7 @@ class Rounds:
         candidates: int | None,
         seed: int,
         trainable: Callable[[Annotation], bool] = lambda annotation: True,
-        limits: Mapping[str, float | None] | None = None,
+        limits: Mapping[str, Any] | None = None,
     ) -> None:
         self.task, self.splits, self.student = task, splits, student
         self.scorer, self.selector, self.teacher = scorer, selector, teacher
@@ -377,6 +377,8 @@ class Rounds:
         self.pool.close(annotations)
         usable = sum(line["trained_on"] for line in lines)
         self.empty_queries = 0 if usable else self.empty_queries + 1
+        if not usable and query.round == 0 and self.refused and self.limits.get("scope") == "sweep":
+            raise RunStopped("sweep_budget", self.refused)
         if not usable and query.round == 0:
             why = self.refused or f"statuses: {statuses(annotations) or 'no answer at all'}"
             raise EladError(

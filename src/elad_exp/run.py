@@ -18,6 +18,7 @@ from elad_exp.console import Console
 from elad_exp.errors import ConfigError, EladError, Interrupted, RunStopped, UserError
 from elad_exp.record import (
     Stopwatch,
+    budget_record,
     config_sha256,
     machine,
     now,
@@ -41,13 +42,20 @@ class Run:
         directory: Where the run writes; created, or restored when resuming.
         console: Prints for people.
         resumed: Whether this continues an earlier session.
+        sweep: Names the sweep that this is a job of; a resumed job is known to the store.
     """
 
     def __init__(
-        self, config: DictConfig, directory: RunDirectory, *, console: Console, resumed: bool
+        self,
+        config: DictConfig,
+        directory: RunDirectory,
+        *,
+        console: Console,
+        resumed: bool,
+        sweep: str | None = None,
     ) -> None:
         self.config, self.directory, self.console = config, directory, console
-        self.resumed = resumed
+        self.resumed, self.sweep = resumed, sweep
         self.interrupt = Interrupt()
         # Spending is counted there: neither the working folder nor the environment of a later
         # session may point elsewhere.
@@ -69,7 +77,7 @@ class Run:
                 "stop_reason": None,
                 "finished_at": None,
                 "resumed": self.record["resumed"] + 1,
-                "budget": {"limits": dict(self.plain["budget"])},
+                "budget": budget_record(self.plain["budget"]),
                 "config_sha256": config_sha256(self.plain),
             }
         else:
@@ -115,6 +123,8 @@ class Run:
         finally:
             for sink in self.parts.sinks if self.parts else ():
                 sink.close(code)
+            if self.parts is not None:
+                self.parts.teacher.close()
             if self.store is not None:
                 self.store.close()
             for handler in handlers:
@@ -130,6 +140,7 @@ class Run:
             directory=self.directory,
             store=self.store,
             run_id=run_id,
+            sweep=self.sweep,
             console=self.console,
             wall_clock=self.clock,
             interrupted=self.interrupt.check,
@@ -148,7 +159,8 @@ class Run:
                 "name": annotator.name,
                 "model": annotator.model,
                 "mode": annotator.mode,
-                "estimated": bool(getattr(annotator, "estimated", False)),
+                "estimated": annotator.estimated,
+                **annotator.info,
             },
             "assets": [*splits.info.get("assets", []), *parts.student.assets],
             "machine": machine(),  # again: the number of threads is set by now
@@ -203,7 +215,9 @@ class Run:
     def _introduce(self) -> None:
         """Say what is about to happen, and where it will be found."""
         data, student, teacher = (self.record[k] for k in ("dataset", "student", "teacher"))
-        limits = {k: v for k, v in self.plain["budget"].items() if v is not None}
+        budget = self.record["budget"]
+        limits = {k: v for k, v in budget["limits"].items() if v is not None}
+        shared = " (of the whole sweep)" if limits and budget["scope"] == "sweep" else ""
         self.console.say(
             f"run       {self.directory.path}\n"
             f"dataset   {data['name']} ({data['source']}): pool {data['n_pool']}, "
@@ -212,7 +226,7 @@ class Run:
             f"{student['parameters'] / 1e6:.1f} M parameters\n"
             f"selector  {self.record['selector']['name']}\n"
             f"teacher   {teacher['name']} ({teacher['model']}, {teacher['mode']})\n"
-            f"budget    {', '.join(f'{k}={v}' for k, v in limits.items()) or 'no limit'}"
+            f"budget    {', '.join(f'{k}={v}' for k, v in limits.items()) or 'no limit'}{shared}"
         )
 
     def _conclude(self) -> None:

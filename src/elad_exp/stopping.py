@@ -32,6 +32,8 @@ class BudgetRule:
         self.limits = limits
 
     def check(self, state: RoundState) -> StopReason | None:
+        if state.refused and self.limits.scope == "sweep":
+            return StopReason("sweep_budget", state.refused, resumable=True)
         if state.refused:
             return StopReason("budget", state.refused)
         for unit in UNITS:

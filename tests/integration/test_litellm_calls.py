@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("litellm", reason="litellm is not installed (extra `litellm`)")
 
 from elad_exp.teachers.calling import Billed, CallFailed
+from elad_exp.teachers.endpoint import Endpoint
 from elad_exp.teachers.litellm import Reply, call
 from elad_exp.teachers.replies import Written
 from elad_exp.types import Status
@@ -40,8 +41,7 @@ def ask(server: Server, *faults: Fault, url: str = "", **options: Any) -> Reply:
         call(
             [{"role": "user", "content": "hi"}],
             model=options.pop("model", "openai/scripted"),
-            api_base=url or server.url,
-            api_key="canary-91c2",
+            endpoint=Endpoint(url or server.url, key="canary-91c2"),
             max_completion_tokens=20,
             timeout_s=options.pop("timeout_s", 10.0),
             **options,

@@ -75,7 +75,7 @@ class Scripted:
     """Answers with statuses in turn; counts how often it was asked."""
 
     name, model, mode = "scripted", "m", "explain"
-    fresh_by = None
+    fresh_by, info, estimated = None, {}, True
 
     def __init__(self, *statuses, usage=USAGE, bound=BOUND, shares_cache=False, **calling):
         self.statuses, self.usage, self.most = list(statuses), usage, bound
@@ -83,6 +83,8 @@ class Scripted:
         self.asked = []
 
     def check(self, limits): ...
+
+    async def close(self): ...
 
     def request(self, item):
         fields = {"prompt": item.sample.question, "prompt_version": "1"}

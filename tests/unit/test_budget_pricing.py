@@ -30,10 +30,11 @@ def test_the_prompt_bound_counts_bytes_and_messages():
     assert prompt_bound(["abc", "über"]) == 3 + 5 + 2 * 16
 
 
-def test_the_dearest_tier_counts_and_discounts_do_not():
+def test_the_dearest_price_of_our_prompts_counts_and_discounts_do_not():
     entry = {
         "input_cost_per_token": 1e-6,
-        "input_cost_per_token_above_200k_tokens": 2e-6,
+        "input_cost_per_token_above_32k_tokens": 2e-6,
+        "input_cost_per_token_above_100k_tokens": 7e-6,
         "input_cost_per_token_batches": 9e-6,
         "cache_read_input_token_cost": 1e-7,
         "output_cost_per_token": 4e-6,
@@ -48,12 +49,11 @@ def test_prices_come_from_litellm_without_its_network(monkeypatch):
     table = {"m": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}}
     fake = types.SimpleNamespace(model_cost=table)
     monkeypatch.setitem(sys.modules, "litellm", fake)
-    monkeypatch.delenv("LITELLM_LOCAL_MODEL_COST_MAP", raising=False)
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "")
+    monkeypatch.delenv("LITELLM_LOCAL_MODEL_COST_MAP")
     assert known_price("m") == known_price("provider/m") == Price(1e-6, 2e-6)
     assert known_price("other") is None
     assert os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
-    # setdefault leaves the variable behind; monkeypatch restores what it saw at delenv.
-    monkeypatch.delenv("LITELLM_LOCAL_MODEL_COST_MAP")
 
 
 def test_without_litellm_the_error_says_what_to_do(monkeypatch):

@@ -21,8 +21,10 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What each job would have run with: configuration, path, overrides and recorded command."""
     found: list[dict[str, Any]] = []
 
-    def note(config: DictConfig, path: Path, *, overrides: Sequence[str]) -> int:
-        record = start_record(run_id="x", config={"name": "x", "seed": 0, "budget": {}})
+    def note(config: DictConfig, path: Path, *, overrides: Sequence[str], sweep: str) -> int:
+        record = start_record(
+            run_id="x", config={"name": "x", "seed": 0, "budget": {"scope": "run"}}
+        )
         found.append(
             {"config": config, "path": path, "overrides": list(overrides)}
             | {"command": record["command"]}

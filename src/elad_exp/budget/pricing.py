@@ -15,7 +15,9 @@ from elad_exp.errors import ConfigError
 from elad_exp.types import Record, Usage
 
 MESSAGE_OVERHEAD = 16
-_TIER = r"(?:_above_\w+_tokens)?"
+LONGEST_PROMPT = 100_000
+"""Tokens. Above them some models cost more; no prompt of ours comes near, and none is sent."""
+_TIER = r"(?:_above_(\d+)k_tokens)?"
 _PROMPT = re.compile(rf"input_cost_per_token{_TIER}")
 _COMPLETION = re.compile(rf"output_cost_per_(?:reasoning_)?token{_TIER}")
 
@@ -48,12 +50,22 @@ def prompt_bound(messages: Sequence[str]) -> int:
 
 
 def highest_price(entry: dict[str, Any]) -> Price | None:
-    """The worst case of an entry in litellm's price table: its dearest tier, no cache discount."""
-    prompt = [v for k, v in entry.items() if _PROMPT.fullmatch(k) and v is not None]
-    completion = [v for k, v in entry.items() if _COMPLETION.fullmatch(k) and v is not None]
+    """The worst case of an entry in litellm's price table for prompts up to `LONGEST_PROMPT`: its
+    dearest price, without any discount for cached prompts.
+    """
+    prompt, completion = _prices(entry, _PROMPT), _prices(entry, _COMPLETION)
     if not prompt or not completion:
         return None
-    return Price(float(max(prompt)), float(max(completion)))
+    return Price(max(prompt), max(completion))
+
+
+def _prices(entry: dict[str, Any], pattern: re.Pattern[str]) -> list[float]:
+    found = []
+    for key, value in entry.items():
+        match = pattern.fullmatch(key)
+        if match and value is not None and int(match[1] or 0) * 1000 < LONGEST_PROMPT:
+            found.append(float(value))
+    return found
 
 
 def known_price(model: str) -> Price | None:

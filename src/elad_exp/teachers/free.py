@@ -7,7 +7,8 @@ from typing import Any
 
 from elad_exp.budget.budget import Limits
 from elad_exp.errors import ConfigError
-from elad_exp.protocols import Ask, Task
+from elad_exp.protocols import Task
+from elad_exp.teachers.annotator import Ask
 from elad_exp.teachers.calling import Calling
 from elad_exp.teachers.texts import prompt_text
 from elad_exp.teachers.tokens import TOKENIZER, count_tokens, cut
@@ -35,6 +36,7 @@ class FreeTeacher(ABC):
     calling = Calling()
     shares_cache = False
     fresh_by = None
+    info: dict[str, Any] = {}  # noqa: RUF012 (never changed)
 
     def __init__(self, task: Task, *, mode: str, max_completion_tokens: int) -> None:
         if mode not in ("revise", "explain"):
@@ -50,6 +52,9 @@ class FreeTeacher(ABC):
 
     def check(self, limits: Limits) -> None:  # noqa: B027 (most have nothing to check)
         """Nothing can fail."""
+
+    async def close(self) -> None:  # noqa: B027 (there are no connections)
+        """Nothing is open."""
 
     async def annotate(self, item: QueryItem, ask: Ask) -> Annotation:
         """One request, answered by `answer`, which is worked out again if the store has it."""

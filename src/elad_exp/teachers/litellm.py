@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ from typing import Any
 
 from elad_exp.errors import ConfigError
 from elad_exp.teachers.calling import MESSAGE_LENGTH, Billed, CallFailed
+from elad_exp.teachers.endpoint import Endpoint, redact
 from elad_exp.types import Record, Status
 
 _OVERLOADED = (429, 503, 529)
@@ -44,8 +46,7 @@ async def call(
     max_completion_tokens: int,
     timeout_s: float,
     temperature: float | None = None,
-    api_base: str | None = None,
-    api_key: str | None = None,
+    endpoint: Endpoint = Endpoint(),  # noqa: B008 (frozen)
     schema: type[Any] | None = None,
 ) -> Reply:
     """Ask once.
@@ -56,8 +57,7 @@ async def call(
         max_completion_tokens: The most that is generated.
         timeout_s: Of the whole call, however slowly the answer drips.
         temperature: Null leaves it to the provider: some models refuse any.
-        api_base: Address of the server; null: the provider's own.
-        api_key: Null: from the environment variable of the provider.
+        endpoint: Where the model is; by default at its provider, with the key of its variable.
         schema: A pydantic model that the reply has to fit, where the model supports that.
 
     Raises:
@@ -65,7 +65,12 @@ async def call(
         ConfigError: litellm is not installed.
     """
     litellm = load()
-    options: dict[str, Any] = {"temperature": temperature, "api_base": api_base, "api_key": api_key}
+    options: dict[str, Any] = {
+        "temperature": temperature,
+        "api_base": endpoint.base,
+        "api_key": endpoint.key,
+        "extra_headers": dict(endpoint.headers) or None,
+    }
     if schema is not None and litellm.supports_response_schema(model):
         options["response_format"] = schema
     try:
@@ -88,7 +93,8 @@ async def call(
         failed = failure(error)
         if isinstance(failed, Reply):
             return failed
-        raise failed from error
+        # Without its cause, whose text may repeat a key.
+        raise failed from None
     return reply(response)
 
 
@@ -110,24 +116,52 @@ def reply(response: Any) -> Reply:
 
 def failure(error: BaseException) -> CallFailed | Reply:
     """What an exception of litellm means; a turned down content is an answer: a refusal."""
-    code, message = getattr(error, "status_code", None), str(error)
+    code, message = getattr(error, "status_code", None), redact(str(error))
     causes = list(_chain(error))
     names = {type(cause).__name__ for cause in causes}
     if names & {"ContentPolicyViolationError"}:
         return Reply(message[:MESSAGE_LENGTH], Status.REFUSED, 0, 0)
     if names & {"ConnectionRefusedError", "ClientConnectorError", "ClientConnectorDNSError"}:
         return CallFailed(
-            f"the server cannot be reached: {causes[-1]}", billed=Billed.NO, retry=True
+            f"the server cannot be reached: {redact(str(causes[-1]))}", billed=Billed.NO, retry=True
         )
     answered = names & {"HTTPStatusError"} or "APIStatusError" in names
     if not answered and code not in _FATAL:
-        return CallFailed(f"no answer: {causes[-1]}", billed=Billed.UNKNOWN, retry=True)
+        return CallFailed(
+            f"no answer: {redact(str(causes[-1]))}", billed=Billed.UNKNOWN, retry=True
+        )
     if code in _OVERLOADED:
         after = _retry_after(getattr(error, "litellm_response_headers", None) or {})
         return CallFailed(message, billed=Billed.NO, retry=True, after_s=after)
     if code is not None and code >= 500:
         return CallFailed(message, billed=Billed.UNKNOWN, retry=True)
     return CallFailed(message, billed=Billed.NO, retry=False, fatal=code in _FATAL)
+
+
+def require_provider(model: str) -> None:
+    """Raises `ConfigError` if litellm cannot tell whose model it is."""
+    litellm = load()
+    try:
+        litellm.get_llm_provider(model)
+    except litellm.exceptions.BadRequestError as error:
+        raise ConfigError(
+            f"teacher.model={model!r}: litellm knows no such provider; write PROVIDER/MODEL, for "
+            "example openai/gpt-4o-mini, and for a local server openai/MODEL with teacher.api_base"
+        ) from error
+
+
+def require_key(model: str) -> None:
+    """Raises `ConfigError` if the environment lacks what the model's provider needs."""
+    missing = load().validate_environment(model)["missing_keys"]
+    if any(name.endswith("_API_BASE") for name in missing):
+        raise ConfigError(
+            f"teacher.model={model!r} is served by yourself: set teacher.api_base to its address"
+        )
+    if missing:
+        raise ConfigError(
+            f"teacher.model={model!r} needs {' and '.join(missing)} in the environment; a local "
+            "server needs teacher.api_base instead"
+        )
 
 
 def load() -> Any:
@@ -140,6 +174,12 @@ def load() -> Any:
     litellm = load_module("litellm")
     litellm.suppress_debug_info = True
     return litellm
+
+
+async def close() -> None:
+    """Close the connections of this event loop, if litellm was loaded at all."""
+    if "litellm" in sys.modules:
+        await load().close_litellm_async_clients()
 
 
 def load_module(name: str) -> Any:

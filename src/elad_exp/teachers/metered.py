@@ -11,7 +11,7 @@ from typing import Any
 
 from elad_exp.budget.budget import Limits, remaining
 from elad_exp.budget.store import Store
-from elad_exp.protocols import Annotator
+from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.calling import Progress
 from elad_exp.teachers.pace import Pace
 from elad_exp.teachers.purchase import Purchase
@@ -41,7 +41,6 @@ class MeteredTeacher:
 
     Attributes:
         last_refusal: Why the last query was cut short, or None if it was not.
-        close: Ends the loop that calls run in; done at the latest when nobody uses the teacher.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class MeteredTeacher:
         self.failures_in_a_row = 0
         # One loop for all queries: clients keep their connections.
         self._loop = asyncio.new_event_loop()
-        self.close = weakref.finalize(self, self._loop.close)
+        self._end = weakref.finalize(self, self._loop.close)
 
     def annotate(self, query: Query) -> list[Annotation]:
         """Annotations in query order; fewer than items when the budget ran out (`last_refusal`).
@@ -87,6 +86,12 @@ class MeteredTeacher:
         if purchase.refusal:
             log.info("bought %d of %d: %s", len(bought), len(query.items), purchase.refusal)
         return bought
+
+    def close(self) -> None:
+        """Close connections, and the loop that calls run in."""
+        if self._end.alive:
+            self._loop.run_until_complete(self.annotator.close())
+            self._end()
 
     def _cancel_tasks(self) -> None:
         tasks = asyncio.all_tasks(self._loop)

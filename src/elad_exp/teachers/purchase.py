@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from elad_exp.budget.ledger import StoredCall
 from elad_exp.errors import BudgetExceeded, Interrupted, RunStopped
-from elad_exp.protocols import Annotator
+from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.calling import Billed, CallFailed, Progress
 from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Status
 
@@ -253,7 +253,10 @@ class Purchase:
                 return self._take(call_id, shared)
             while True:
                 if not sent:
-                    await pace.wait(request.expected.tokens, self._pause)
+                    await pace.wait(
+                        request.expected.prompt_tokens + request.bound.completion_tokens,
+                        self._pause,
+                    )
                     self._check()
                     self.store.mark_sent(call_id)
                 try:

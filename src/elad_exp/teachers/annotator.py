@@ -1,0 +1,57 @@
+"""What a teacher is before metering: it turns one item into an annotation, by asking."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from elad_exp.budget.budget import Limits
+from elad_exp.teachers.calling import Calling
+from elad_exp.types import Annotation, Answer, QueryItem, Request
+
+
+class Ask(Protocol):
+    """How an annotator asks: metered, limited and tried again outside of it."""
+
+    async def __call__(self, request: Request, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer to `request`: from the store, or by `call`.
+
+        Raises:
+            BudgetExceeded: The budget does not cover it; `call` was not called.
+            CallFailed: There was no answer, after all attempts.
+        """
+        ...
+
+
+class Annotator(Protocol):
+    """A teacher before metering.
+
+    `estimated`: whether tokens are counted by estimate, not by a provider. `shares_cache`: whether
+    answers to equal requests of other runs are used. `fresh_by` goes into the keys of requests:
+    runs that differ in it do not share answers.
+    """
+
+    name: str
+    model: str
+    mode: str
+    estimated: bool
+    calling: Calling
+    shares_cache: bool
+    fresh_by: int | None
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What `result.json` says of it beside name, model and mode."""
+        ...
+
+    def check(self, limits: Limits) -> None:
+        """Refuse what can be known to fail before anything is scored."""
+        ...
+
+    async def annotate(self, item: QueryItem, ask: Ask) -> Annotation:
+        """The annotation of one item. Every call goes through `ask`, one after the other."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
+        ...
