@@ -13,13 +13,17 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elad_exp.errors import ConfigError
 from elad_exp.teachers.calling import MESSAGE_LENGTH, Billed, CallFailed
 from elad_exp.teachers.endpoint import Endpoint, redact
 from elad_exp.types import Record, Status
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 _OVERLOADED = (429, 503, 529)
 _FATAL = (401, 402, 403, 404)
@@ -47,7 +51,7 @@ async def call(
     timeout_s: float,
     temperature: float | None = None,
     endpoint: Endpoint = Endpoint(),  # noqa: B008 (frozen)
-    schema: type[Any] | None = None,
+    schema: type[BaseModel] | None = None,
 ) -> Reply:
     """Ask once.
 
@@ -71,8 +75,8 @@ async def call(
         "api_key": endpoint.key,
         "extra_headers": dict(endpoint.headers) or None,
     }
-    if schema is not None and litellm.supports_response_schema(model):
-        options["response_format"] = schema
+    if schema is not None:
+        options["response_format"] = _response_format(model, schema)
     try:
         async with asyncio.timeout(timeout_s):
             response = await litellm.acompletion(
@@ -136,6 +140,36 @@ def failure(error: BaseException) -> CallFailed | Reply:
     if code is not None and code >= 500:
         return CallFailed(message, billed=Billed.UNKNOWN, retry=True)
     return CallFailed(message, billed=Billed.NO, retry=False, fatal=code in _FATAL)
+
+
+@cache
+def _response_format(model: str, schema: type[BaseModel]) -> dict[str, Any] | None:
+    """The schema as OpenAI's protocol takes it, for a model that litellm knows to support it.
+
+    Handed over as a class, litellm would work it out again for every call.
+    """
+    if not load().supports_response_schema(model):
+        return None
+    return {
+        "type": "json_schema",
+        "json_schema": {
+            "name": schema.__name__,
+            "strict": True,
+            "schema": _closed(schema.model_json_schema()),
+        },
+    }
+
+
+def _closed(schema: Any) -> Any:
+    """A JSON schema whose objects allow no other keys, as strict mode asks."""
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _closed(part) for key, part in schema.items()}
+    if found.get("type") == "object":
+        found["additionalProperties"] = False
+    return found
 
 
 def require_provider(model: str) -> None:
