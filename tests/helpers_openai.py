@@ -61,6 +61,7 @@ class Server:
     headers: list[dict[str, str]] = field(default_factory=list)
     billed: list[dict[str, int]] = field(default_factory=list)
     latency_s: float = 0.0
+    count: Callable[[str], int] = lambda text: len(text) // 4 + 1
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -68,10 +69,10 @@ class Server:
         return self.faults.pop(0) if self.faults else Fault()
 
 
-def usage_of(body: dict[str, Any], content: str) -> dict[str, int]:
-    """One token for four characters, as a provider would report it."""
-    prompt = sum(len(m["content"]) for m in body["messages"]) // 4 + 1
-    completion = len(content) // 4 + 1
+def usage_of(body: dict[str, Any], content: str, count: Callable[[str], int]) -> dict[str, int]:
+    """As a provider would report it."""
+    prompt = sum(count(m["content"]) for m in body["messages"])
+    completion = count(content)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -122,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(fault.status, {"error": error}, fault.headers)
             return
         content = script.answer(body) if fault.content is None else fault.content
-        usage = usage_of(body, content) if fault.usage is None else fault.usage
+        usage = usage_of(body, content, script.count) if fault.usage is None else fault.usage
         with script.lock:
             script.billed.append(usage)
         message: dict[str, Any] = {"role": "assistant", "content": content}
