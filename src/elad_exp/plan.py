@@ -254,7 +254,7 @@ def told(
         if limit is not None:
             yield f"budget    max_{unit}={limit}: {_reached(rounds, unit, limit)}"
     yield (
-        f"time      about {total.seconds / 60:.0f} min on this machine (student: "
+        f"time      about {_duration(total.seconds)} on this machine (student: "
         f"{speeds.generate:.0f} tokens/s written, {speeds.train:.0f} tokens/s trained on, measured "
         "just now" + ("" if annotator.estimated else f"; {SECONDS_A_CALL:g} s a call assumed") + ")"
     )
@@ -286,6 +286,10 @@ def _row(name: str, plan: RoundPlan) -> str:
         f"{plan.trained:.0f}",
         f"{plan.seconds:.0f}",
     )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _figure(value: float) -> str:
