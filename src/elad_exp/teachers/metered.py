@@ -91,6 +91,7 @@ class MeteredTeacher:
         """Close connections, and the loop that calls run in."""
         if self._end.alive:
             self._loop.run_until_complete(self.annotator.close())
+            self._cancel_tasks()  # of clients; they would complain at exit
             self._end()
 
     def _cancel_tasks(self) -> None:
