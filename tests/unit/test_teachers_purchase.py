@@ -52,7 +52,7 @@ def buy(plans, *, concurrency, **limits):
     asked = query(*range(1, len(plans) + 1))
     by_id = {item.sample.id: plan for item, plan in zip(asked.items, plans, strict=True)}
     with tempfile.TemporaryDirectory() as folder, open_store(Path(folder)) as store:
-        annotator = Timed(by_id, concurrency=concurrency, longest_pause_s=0.003)
+        annotator = Timed(by_id, concurrency=concurrency, longest_pause_s=0.05)
         teacher = metered(store, annotator, **limits)
         found = teacher.annotate(asked)
         ids = [item.sample.id for item in asked.items]
@@ -92,10 +92,10 @@ def test_what_a_budget_covers_depends_neither_on_concurrency_nor_on_delays(
 
 
 def test_a_hold_that_waits_for_another_attempt_does_not_end_the_purchase(monkeypatch):
-    # The first call is turned down and pauses; its hold is still open when the second is reserved.
-    monkeypatch.setattr(calling, "FIRST_PAUSE_S", 0.05)
-    plans = [[(1, 0, 1)], [(1, 0, 0)]]
-    assert buy(plans, concurrency=2, max_tokens=21)[0] == [0, 1]
+    # The second call was turned down and pauses; the third does not fit beside its hold.
+    monkeypatch.setattr(calling.random, "uniform", lambda least, most: most)
+    plans = [[(1, 1, 0)], [(1, 0, 1)], [(1, 0, 0)]]
+    assert buy(plans, concurrency=2, max_tokens=40)[0] == [0, 1, 2]
 
 
 def test_an_error_in_one_annotation_stops_the_others(tmp_path):
