@@ -51,7 +51,7 @@ class Server:
         if self.port != PORT:
             found.append(f"teacher.api_base={self.api_base}")
         if self.name != MODEL:
-            found.append(f"teacher.model=hosted_vllm/{self.name}")
+            found.append(f"teacher.model=openai/{self.name}")
         return found
 
 

@@ -40,7 +40,7 @@ def test_the_preset_asks_for_what_is_served_by_default() -> None:
     preset = OmegaConf.load(config_dir() / "teacher" / "litellm_local.yaml")
     (member,) = SMOLLM2.members
     assert dequantised_name(member.name) == serve.MODEL
-    assert preset.model == f"hosted_vllm/{serve.MODEL}"
+    assert preset.model == f"openai/{serve.MODEL}"
     assert preset.api_base == f"http://{serve.HOST}:{serve.PORT}/v1"
     assert (preset.prompt_usd, preset.completion_usd) == (0, 0)
 
@@ -55,7 +55,7 @@ def test_a_folder_is_served_under_its_name_from_our_cache(tmp_path: Path, port: 
     assert found.overrides == [
         "teacher=litellm_local",
         f"teacher.api_base=http://127.0.0.1:{port}/v1",
-        "teacher.model=hosted_vllm/mine-2",
+        "teacher.model=openai/mine-2",
     ]
     # A name that was used before means the folder given last.
     second.rename(tmp_path / "mine-2")
