@@ -20,6 +20,8 @@ HOST = "127.0.0.1"
 PORT = 8642
 # What conf/teacher/litellm_local.yaml asks for; a test keeps the two together.
 MODEL = "SmolLM2-135M-Instruct-q4_1-dequantised"
+# The quickstart's own 600 annotations would take it an hour or more.
+_SIZES = "schedule.rounds=2 schedule.initial_size=20 schedule.query_size=20"
 _PACKAGES = ("fastapi", "uvicorn", "openai", "pydantic")
 
 
@@ -118,7 +120,7 @@ def to_text(server: Server) -> str:
         f"serves    {server.api_base}, to this machine alone\n"
         "stop      Ctrl-C: after the answer in progress; twice: at once\n"
         'Once it says "Uvicorn running", in another terminal:\n\n'
-        f"    python -m elad_exp +experiment=quickstart {overrides}\n"
+        f"    python -m elad_exp +experiment=quickstart {overrides} {_SIZES}\n"
     )
 
 

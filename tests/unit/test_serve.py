@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from elad_exp import serve
 from elad_exp.assets import cache_dir
 from elad_exp.assets.catalogue import SMOLLM2
-from elad_exp.cli import main
+from elad_exp.cli import _parser, main
 from elad_exp.config import config_dir
 from elad_exp.errors import ConfigError
 from elad_exp.student.pretrained import dequantised_name
@@ -43,6 +43,7 @@ def test_the_preset_asks_for_what_is_served_by_default() -> None:
     assert preset.model == f"openai/{serve.MODEL}"
     assert preset.api_base == f"http://{serve.HOST}:{serve.PORT}/v1"
     assert (preset.prompt_usd, preset.completion_usd) == (0, 0)
+    assert _parser().parse_args(["serve-teacher"]).port == serve.PORT
 
 
 def test_a_folder_is_served_under_its_name_from_our_cache(tmp_path: Path, port: int) -> None:
@@ -66,8 +67,8 @@ def test_a_folder_is_served_under_its_name_from_our_cache(tmp_path: Path, port: 
 def test_the_usual_server_needs_no_further_override() -> None:
     usual = serve.Server(serve.MODEL, "file", serve.PORT, (), Path(), {})
     assert usual.overrides == ["teacher=litellm_local"]
-    text = serve.to_text(usual)
-    assert text.rstrip().endswith("python -m elad_exp +experiment=quickstart teacher=litellm_local")
+    told = "python -m elad_exp +experiment=quickstart teacher=litellm_local schedule.rounds=2"
+    assert told in serve.to_text(usual)
 
 
 def test_a_port_in_use_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
