@@ -22,15 +22,11 @@ from elad_exp.teachers.calling import MESSAGE_LENGTH, Billed, CallFailed
 from elad_exp.teachers.endpoint import Endpoint, redact
 from elad_exp.types import Record, Status
 
-<<<<<<< HEAD
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-_OVERLOADED = (429, 503, 529)
-=======
 _TURNED_DOWN = (409, 425, 429, 503, 529)
 _GIVEN_UP = 408
->>>>>>> h5-faults
 _FATAL = (401, 402, 403, 404)
 _MOST_TOKENS = 10**9
 

@@ -92,12 +92,8 @@ class MeteredTeacher:
         """Close connections, and the loop that calls run in."""
         if self._end.alive:
             self._loop.run_until_complete(self.annotator.close())
-<<<<<<< HEAD
             self._cancel_tasks()  # litellm leaves some of its own
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-=======
-            self._cancel_tasks()  # of clients; they would complain at exit
->>>>>>> h5-faults
             self._end()
 
     def _cancel_tasks(self) -> None:
