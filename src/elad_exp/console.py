@@ -6,6 +6,7 @@ printed, so that logs stay readable.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,38 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 NOTE_EVERY_S = 30.0
 HEADER = ("round", "labelled", "tokens", "dev", "test", "bought", "accepted", "seconds")
 _ROW = "{:>5}  {:>8}  {:>9}  {:>6}  {:>6}  {:>9}  {:>8}  {:>7}"
+
+
+class Told(logging.Handler):
+    """Shows what a part of the program logs.
+
+    Args:
+        console: Where it is shown.
+        name: Logger whose records, and those of loggers below it, are shown.
+        level: The least that is.
+    """
+
+    def __init__(self, console: Console, name: str, *, level: int = logging.INFO) -> None:
+        super().__init__(level)
+        self.console = console
+        self.addFilter(logging.Filter(name))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.console.say(record.getMessage())
+
+
+@contextmanager
+def told(*handlers: logging.Handler) -> Iterator[None]:
+    """Add handlers to the root logger while the context is open."""
+    root = logging.getLogger()
+    for handler in handlers:
+        root.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
 
 
 class Console:

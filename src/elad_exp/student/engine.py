@@ -136,6 +136,19 @@ class Engine:
         self._texts = TokenTexts(tokenizer)
         self._inference: Any = None
 
+    def shortened(self, max_new_tokens: int) -> Engine:
+        """The same student with explanations of at most so many tokens."""
+        return Engine(
+            self.model,
+            self.tokenizer,
+            self.task,
+            max_new_tokens=min(max_new_tokens, self.max_new_tokens),
+            max_length=self.max_length,
+            tokens_per_batch=self.tokens_per_batch,
+            inference_dtype=self.inference_dtype,
+            chat_template=self.chat_template,
+        )
+
     # -- prompts -----------------------------------------------------------------------------
 
     def prompt_ids(self, samples: Sequence[Sample]) -> list[list[int]]:
