@@ -98,7 +98,8 @@ class MeteredTeacher:
         tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        if tasks:
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
     def spent(self, *, before_round: int | None = None) -> Spent:
         """What the run, or its rounds below `before_round`, would have cost with an empty cache;
