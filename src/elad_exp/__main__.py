@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elad_exp.errors import ConfigError, EladError
 
@@ -209,7 +209,7 @@ def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str
             if isinstance(error, EladError):
                 print(f"error: {error}", file=sys.stderr)
             else:
-                traceback.print_exc()
+                _print_traceback(*sys.exc_info())
             code = error.exit_code if isinstance(error, EladError) else 1
             record_refusal(config, path, exit_code=code, reason=str(error))
         if code > 128:  # Hydra would go on with the next job
@@ -228,5 +228,13 @@ def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str
     return 1 if failed else (75 if 75 in codes else 0)
 
 
+def _print_traceback(*error: Any) -> None:
+    """As Python does it, without keys and passwords that a message may repeat."""
+    from elad_exp.teachers.endpoint import redact
+
+    print(redact("".join(traceback.format_exception(*error))), file=sys.stderr, end="")
+
+
 if __name__ == "__main__":
+    sys.excepthook = _print_traceback
     sys.exit(main())

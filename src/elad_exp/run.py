@@ -29,6 +29,7 @@ from elad_exp.reporting.html import write_report
 from elad_exp.reporting.plots import curve_png
 from elad_exp.rundir import RunDirectory, dumps
 from elad_exp.signals import Interrupt
+from elad_exp.teachers.endpoint import redact
 from elad_exp.types import StopReason
 
 log = logging.getLogger(__name__)
@@ -293,8 +294,8 @@ class Run:
         else:
             code, status, reason = 1, "failed", f"{type(error).__name__}: {error}"
             log.exception("the run failed")
-        self._close(status, code, reason)
-        self.console.say(f"{status}: {error}")
+        self._close(status, code, redact(reason))
+        self.console.say(redact(f"{status}: {error}"))
         if status == "stopped":
             self.console.say(f"go on with: python -m elad_exp resume={self.directory.path}")
         return code
@@ -339,14 +340,21 @@ def record_refusal(config: DictConfig, path: Path, *, exit_code: int, reason: st
         return
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     record = start_record(run_id=f"{config.name}-{secrets.token_hex(4)}", config=plain)
-    record |= {"status": "failed", "exit_code": exit_code, "stop_reason": reason}
+    record |= {"status": "failed", "exit_code": exit_code, "stop_reason": redact(reason)}
     path.mkdir(parents=True, exist_ok=True)
     RunDirectory(path).write_json("result.json", record | {"finished_at": now()})
 
 
+class _Redacted(logging.Formatter):
+    """What libraries say and what tracebacks hold, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
 def _log_to(path: Path) -> logging.Handler:
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     logging.getLogger("elad_exp").setLevel(logging.INFO)
