@@ -130,7 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with script.lock:
             script.requests.append(body)
-            script.headers.append(dict(self.headers))
+            names = {name.lower() for name in self.headers}
+            script.headers.append({n: ", ".join(self.headers.get_all(n, [])) for n in names})
             fault = script.next_fault()
         if fault.reset == "before":
             self._reset()

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elad_exp.errors import ConfigError, EladError
 
@@ -115,7 +115,7 @@ def run_one(
     from omegaconf import OmegaConf
 
     from elad_exp.budget.budget import Limits, raised_only
-    from elad_exp.console import Console
+    from elad_exp.console import Console, Told, told
     from elad_exp.rundir import RunDirectory
 
     limits = Limits(**OmegaConf.to_container(config.budget))  # type: ignore[arg-type]
@@ -135,7 +135,8 @@ def run_one(
     if config.mode == "plan":
         from elad_exp.plan import plan
 
-        plan(config, console=console)
+        with told(Told(console, "elad_exp.assets"), Told(console, "elad_exp", logging.WARNING)):
+            plan(config, console=console)
         return 0
     with run_directory(config) if path is None else nullcontext(path) as place:
         directory = RunDirectory(place)
@@ -214,7 +215,7 @@ def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str
             if isinstance(error, EladError):
                 print(f"error: {error}", file=sys.stderr)
             else:
-                traceback.print_exc()
+                _print_traceback(*sys.exc_info())
             code = error.exit_code if isinstance(error, EladError) else 1
             record_refusal(config, path, exit_code=code, reason=str(error))
         if code > 128:  # Hydra would go on with the next job
@@ -233,5 +234,13 @@ def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str
     return 1 if failed else (75 if 75 in codes else 0)
 
 
+def _print_traceback(*error: Any) -> None:
+    """As Python does it, without keys and passwords that a message may repeat."""
+    from elad_exp.teachers.endpoint import redact
+
+    print(redact("".join(traceback.format_exception(*error))), file=sys.stderr, end="")
+
+
 if __name__ == "__main__":
+    sys.excepthook = _print_traceback
     sys.exit(main())

@@ -16,6 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from elad_exp.config import (
+    SECRET_NAME,
+    USER_INFO,
     BudgetConfig,
     PathsConfig,
     TrainerConfig,
@@ -26,15 +28,14 @@ from elad_exp.config import (
 from elad_exp.errors import ConfigError
 from elad_exp.teachers.calling import Calling
 
-_SECRET_NAME = r"(api_?key|token|password|passwd|secret)"
-_SECRET = re.compile(_SECRET_NAME + "$", re.IGNORECASE)
+_SECRET = re.compile(SECRET_NAME + "$", re.IGNORECASE)
 _SECRET_INSIDE = re.compile(
-    r"(^|[{\[,])\s*['\"]?[\w.-]*" + _SECRET_NAME + r"['\"]?\s*:", re.IGNORECASE
+    r"(^|[{\[,])\s*['\"]?[\w.-]*" + SECRET_NAME + r"['\"]?\s*:", re.IGNORECASE
 )
 """A key of a mapping; not the same word in a sentence."""
-_USER_INFO = re.compile(r"://[^/?#\s]*@")
 _KEY = re.compile(r"[\w./@-]+")
-_URL_VARIABLES = ("OPENAI_API_BASE", "OPENAI_BASE_URL", "WANDB_BASE_URL")
+_URL_VARIABLE = re.compile(r"\w+_API_BASE|(OPENAI|ANTHROPIC|WANDB)_BASE_URL")
+_MAY_HOLD_CREDENTIALS = "ELAD_EXP_API_BASE"
 _OPERATIONAL = tuple(f"teacher.{field.name}" for field in fields(Calling))
 """How a teacher is called, which shapes no answer."""
 _CHANGEABLE = ("budget", "trainer", "logger", "paths.store", *_OPERATIONAL)
@@ -64,14 +65,20 @@ def check_arguments(arguments: Sequence[str], environment: Mapping[str, str] = o
                 f"{named}: keys, tokens and passwords are taken from the environment only, "
                 "never from the command line, where they would be written to files"
             )
-        if _USER_INFO.search(argument):
+        if USER_INFO.search(argument):
             raise ConfigError(
                 f"{named}: an address carries a user name or password, which would be written to "
                 "files; write the address without it"
             )
-    for name in _URL_VARIABLES:
-        if _USER_INFO.search(environment.get(name, "")):
-            raise ConfigError(f"{name} carries a user name or password; remove it")
+    for name, value in environment.items():
+        if name == _MAY_HOLD_CREDENTIALS or not _URL_VARIABLE.fullmatch(name):
+            continue
+        if USER_INFO.search(value):
+            raise ConfigError(
+                f"{name} carries a user name or password; set {_MAY_HOLD_CREDENTIALS} in its place"
+                if name.endswith("_API_BASE")
+                else f"{name} carries a user name or password; remove it"
+            )
 
 
 def list_experiments() -> str:

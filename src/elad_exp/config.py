@@ -25,6 +25,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from elad_exp.errors import ConfigError
 
+USER_INFO = re.compile(r"://[^/?#\s]*@")
+SECRET_NAME = r"(api_?key|token|password|passwd|secret)"
 _MOST_COMPOSED = 200
 """Jobs of a sweep that are composed before it starts: half a minute's worth."""
 
@@ -164,17 +166,42 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
 
     Raises:
         ConfigError: An override does not parse, names an unknown key or option, or has a value of
-            the wrong kind.
+            the wrong kind; or a file of the configuration holds a secret.
     """
     register()
     with _hydra():
         try:
             config: DictConfig = compose("config", list(overrides))
-            OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain(error)) from error
+    refuse_secrets(plain)
     check_keys(config)
     return config
+
+
+def refuse_secrets(value: Any, at: str = "") -> None:
+    """Refuse what must not be copied into the files of a run, whichever file it came from.
+
+    Raises:
+        ConfigError: Names the key, without its value.
+    """
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            refuse_secrets(inner, f"{at}.{key}" if at else str(key))
+    elif isinstance(value, list):
+        for inner in value:
+            refuse_secrets(inner, at)
+    elif value is not None and re.search(SECRET_NAME + "$", at, re.IGNORECASE):
+        raise ConfigError(
+            f"{at}: keys, tokens and passwords are taken from the environment only, never from "
+            "the configuration, which is written to files"
+        )
+    elif isinstance(value, str) and USER_INFO.search(value):
+        raise ConfigError(
+            f"{at}: an address carries a user name or password, which would be written to files; "
+            "write the address without it"
+        )
 
 
 def check_keys(config: DictConfig) -> None:

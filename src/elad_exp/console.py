@@ -29,7 +29,7 @@ class Told(logging.Handler):
         level: The least that is.
     """
 
-    def __init__(self, console: Console, name: str, *, level: int = logging.INFO) -> None:
+    def __init__(self, console: Console, name: str, level: int = logging.INFO) -> None:
         super().__init__(level)
         self.console = console
         self.addFilter(logging.Filter(name))

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from elad_exp.assemble import Assembly, Parts
 from elad_exp.assets import cache_dir
 from elad_exp.budget.store import Store
-from elad_exp.console import Console
+from elad_exp.console import Console, Told, told
 from elad_exp.errors import ConfigError, EladError, Interrupted, RunStopped, UserError
 from elad_exp.record import (
     Stopwatch,
@@ -29,6 +29,7 @@ from elad_exp.reporting.html import write_report
 from elad_exp.reporting.plots import curve_png
 from elad_exp.rundir import RunDirectory, dumps
 from elad_exp.signals import Interrupt
+from elad_exp.teachers.endpoint import redact
 from elad_exp.types import StopReason
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,10 @@ class Run:
 
     def _execute(self) -> int:
         self._save()
-        handlers = [_log_to(self.directory.path / "run.log"), _say_downloads(self.console)]
+        with told(_log_to(self.directory.path / "run.log"), Told(self.console, "elad_exp.assets")):
+            return self._live()
+
+    def _live(self) -> int:
         code = 1
         try:
             # Handled until the outcome is written, so that a second signal ends that as well.
@@ -127,9 +131,6 @@ class Run:
                 self.parts.teacher.close()
             if self.store is not None:
                 self.store.close()
-            for handler in handlers:
-                logging.getLogger().removeHandler(handler)
-                handler.close()
         return code
 
     def _assemble(self) -> Parts:
@@ -304,8 +305,8 @@ class Run:
         else:
             code, status, reason = 1, "failed", f"{type(error).__name__}: {error}"
             log.exception("the run failed")
-        self._close(status, code, reason)
-        self.console.say(f"{status}: {error}")
+        self._close(status, code, redact(reason))
+        self.console.say(redact(f"{status}: {error}"))
         if status == "stopped":
             self.console.say(f"go on with: python -m elad_exp resume={self.directory.path}")
         return code
@@ -350,33 +351,20 @@ def record_refusal(config: DictConfig, path: Path, *, exit_code: int, reason: st
         return
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     record = start_record(run_id=f"{config.name}-{secrets.token_hex(4)}", config=plain)
-    record |= {"status": "failed", "exit_code": exit_code, "stop_reason": reason}
+    record |= {"status": "failed", "exit_code": exit_code, "stop_reason": redact(reason)}
     path.mkdir(parents=True, exist_ok=True)
     RunDirectory(path).write_json("result.json", record | {"finished_at": now()})
 
 
+class _Redacted(logging.Formatter):
+    """What libraries say and what tracebacks hold, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
 def _log_to(path: Path) -> logging.Handler:
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
+    handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger("elad_exp").setLevel(logging.INFO)
-    return handler
-
-
-class _Downloads(logging.Handler):
-    """Shows what is fetched, how large it is and where it goes."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(logging.INFO)
-        self.console = console
-        self.addFilter(logging.Filter("elad_exp.assets"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.console.say(record.getMessage())
-
-
-def _say_downloads(console: Console) -> logging.Handler:
-    handler = _Downloads(console)
-    logging.getLogger().addHandler(handler)
     return handler

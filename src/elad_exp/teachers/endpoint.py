@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from elad_exp.errors import ConfigError
 
@@ -48,12 +48,13 @@ def endpoint(api_base: str | None, environment: Mapping[str, str] = os.environ) 
     address = api_base or hidden
     if address is None:
         return Endpoint()
-    name = "teacher.api_base" if api_base else BASE_VARIABLE
+    for name, value in (("teacher.api_base", api_base), (BASE_VARIABLE, hidden)):
+        if value and not _is_address(value, credentials=name == BASE_VARIABLE):
+            raise ConfigError(
+                f"{name} is no address of a server; write it like http://127.0.0.1:8000/v1, and "
+                "signs of a user name or password in percent encoding"
+            )
     parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(
-            f"{name} is no address of a server; write it like http://127.0.0.1:8000/v1"
-        )
     if api_base and (parts.username or parts.password or parts.query):
         raise ConfigError(
             f"teacher.api_base carries credentials or a query, which would be written to files; "
@@ -68,11 +69,26 @@ def endpoint(api_base: str | None, environment: Mapping[str, str] = os.environ) 
     parts = urlsplit(hidden or address)
     headers = {}
     if parts.username or parts.password:
-        pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+        headers["Authorization"] = "Basic " + _basic(parts)
     place = parts.netloc.rpartition("@")[2]
     base = urlunsplit((parts.scheme, place, parts.path, parts.query, ""))
     return Endpoint(base, _identity(base), environment.get(KEY_VARIABLE) or NO_KEY, headers)
+
+
+def _is_address(text: str, *, credentials: bool) -> bool:
+    try:
+        parts = urlsplit(text)
+        known = parts.port != 0 and bool(parts.hostname)
+    except ValueError:  # whose message has a part of the address
+        return False
+    # An @ after the host is that of a password with a slash in it.
+    cut = credentials and "@" in parts.path + parts.query + parts.fragment
+    return parts.scheme in ("http", "https") and known and not cut
+
+
+def _basic(parts: SplitResult) -> str:
+    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return base64.b64encode(pair.encode()).decode("ascii")
 
 
 def _identity(address: str) -> str:
@@ -102,11 +118,14 @@ def redact(text: str, environment: Mapping[str, str] = os.environ) -> str:
     """`text` without the values of variables named like a key, token or password, and without the
     user information of addresses: providers repeat them in what they say.
     """
-    for name, value in environment.items():
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET and value in text:
-            text = text.replace(value, "***")
-    hidden = urlsplit(environment.get(BASE_VARIABLE, ""))
-    for part in (hidden.username, hidden.password):
-        if part and len(part) >= _SHORTEST_SECRET:
-            text = text.replace(part, "***").replace(unquote(part), "***")
-    return re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
+    secrets = [value for name, value in environment.items() if _SECRET_NAME.search(name)]
+    hidden = environment.get(BASE_VARIABLE, "")
+    if hidden and _is_address(hidden, credentials=True):
+        parts = urlsplit(hidden)
+        given = [part for part in (parts.username, parts.password, parts.query) if part]
+        secrets += [*given, *map(unquote, given), _basic(parts)]
+    # The longest first: one may be a part of another.
+    for secret in sorted(set(secrets), key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return re.sub(r"(\w+://)[^/\s]+@", r"\1***@", text)

@@ -24,7 +24,7 @@ from elad_exp.types import Choice, Explanation, Sample
 
 NONE = "(none)"
 Message = dict[str, str]
-_TAG = re.compile(r"<\s*(/?)\s*(facts|question|attempt)\s*>", re.IGNORECASE)
+_TAG = re.compile(r"<\s*(/?)\s*(facts|question|attempt)\b[^<>]*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
