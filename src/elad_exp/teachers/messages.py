@@ -113,6 +113,15 @@ def correct(
     return _messages("correct", task, sample, shown, pairs)
 
 
+def version(mode: str, task: Task, sample: Sample) -> str:
+    """The version of all texts that a prompt of `mode` (`explain`, `single`, `check`, `correct`)
+    is made of, apart from the item.
+    """
+    material = load_prompt("llm/question" if mode == "explain" else "llm/attempt")
+    texts = (load_prompt(f"llm/{mode}").text, material.text, _examples_text(kind(task, sample)))
+    return hashlib.sha256("\0".join(texts).encode("utf-8")).hexdigest()[:12]
+
+
 def numbered(steps: Sequence[str], answer: str | None) -> str:
     """The steps of an attempt, numbered from 1, and its answer."""
     lines = [f"{i}. {step}" for i, step in enumerate(steps, 1)]
@@ -166,9 +175,7 @@ def _messages(
         material, sample.question, sample.choices, context, task.labels(sample), attempt
     )
     messages.append({"role": "user", "content": asked})
-    parts = (system.text, material.text, _examples_text(kind(task, sample)))
-    version = hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()[:12]
-    return messages, version
+    return messages, version(mode, task, sample)
 
 
 def _material(
