@@ -31,6 +31,10 @@ test: setup ## Set-up, then the fast tests
 test-slow: setup ## The slow tests as well (minutes)
 	$(BIN)/python -m pytest -m 'not gpu and not network' $(ARGS)
 
+.PHONY: serve-teacher
+serve-teacher: setup ## A small model as a teacher on this machine: make serve-teacher [ARGS='--port 8643']
+	$(BIN)/elad-exp serve-teacher $(ARGS)
+
 .PHONY: check
 check: setup ## ruff and mypy
 	$(BIN)/ruff check .

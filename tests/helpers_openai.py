@@ -29,6 +29,9 @@ class Fault:
         status: HTTP status of an error reply.
         headers: More headers of the reply.
         content: Content of the message, in place of the teacher's.
+        body: The whole body of the reply, as it is.
+        fence: Puts the teacher's content into a code fence.
+        prose: Puts prose around the teacher's content.
         finish: `finish_reason`.
         refusal: The field `refusal` of the message.
         usage: The usage reported; `{}` leaves it out.
@@ -42,6 +45,9 @@ class Fault:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     content: str | None = None
+    body: str | None = None
+    fence: bool = False
+    prose: bool = False
     finish: str = "stop"
     refusal: str | None = None
     usage: dict[str, int] | None = None
@@ -61,17 +67,23 @@ class Server:
     headers: list[dict[str, str]] = field(default_factory=list)
     billed: list[dict[str, int]] = field(default_factory=list)
     latency_s: float = 0.0
+    count: Callable[[str], int] = lambda text: len(text) // 4 + 1
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
+
+    def reset(self) -> None:
+        """As at the beginning."""
+        for kept in (self.faults, self.requests, self.headers, self.billed):
+            kept.clear()
 
     def next_fault(self) -> Fault:
         return self.faults.pop(0) if self.faults else Fault()
 
 
-def usage_of(body: dict[str, Any], content: str) -> dict[str, int]:
-    """One token for four characters, as a provider would report it."""
-    prompt = sum(len(m["content"]) for m in body["messages"]) // 4 + 1
-    completion = len(content) // 4 + 1
+def usage_of(body: dict[str, Any], content: str, count: Callable[[str], int]) -> dict[str, int]:
+    """As a provider would report it."""
+    prompt = sum(count(m["content"]) for m in body["messages"])
+    completion = count(content)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -121,8 +133,15 @@ class _Handler(BaseHTTPRequestHandler):
             error = {"message": fault.message, "type": "scripted", "code": fault.code}
             self._send(fault.status, {"error": error}, fault.headers)
             return
+        if fault.body is not None:
+            self._send_text(200, fault.body, fault.headers)
+            return
         content = script.answer(body) if fault.content is None else fault.content
-        usage = usage_of(body, content) if fault.usage is None else fault.usage
+        if fault.fence:
+            content = f"```json\n{content}\n```"
+        if fault.prose:
+            content = f"Let me see {{step by step}}.\n\n{content}\n\nI hope that this helps!"
+        usage = usage_of(body, content, script.count) if fault.usage is None else fault.usage
         with script.lock:
             script.billed.append(usage)
         message: dict[str, Any] = {"role": "assistant", "content": content}
@@ -148,7 +167,18 @@ class _Handler(BaseHTTPRequestHandler):
         reset: bool = False,
         drip_s: float = 0.0,
     ) -> None:
-        data = json.dumps(body).encode()
+        self._send_text(status, json.dumps(body), headers, reset=reset, drip_s=drip_s)
+
+    def _send_text(
+        self,
+        status: int,
+        text: str,
+        headers: dict[str, str],
+        *,
+        reset: bool = False,
+        drip_s: float = 0.0,
+    ) -> None:
+        data = text.encode()
         try:
             self.send_response(status)
             for key, value in {"Content-Type": "application/json", **headers}.items():

@@ -132,6 +132,11 @@ def run_one(
     _quiet_libraries()
 
     check(config)
+    if config.mode == "plan":
+        from elad_exp.plan import plan
+
+        plan(config, console=console)
+        return 0
     with run_directory(config) if path is None else nullcontext(path) as place:
         directory = RunDirectory(place)
         if not resumed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from elad_exp.config import (
     register,
 )
 from elad_exp.errors import ConfigError
+from elad_exp.teachers.calling import Calling
 
 _SECRET_NAME = r"(api_?key|token|password|passwd|secret)"
 _SECRET = re.compile(_SECRET_NAME + "$", re.IGNORECASE)
@@ -33,7 +35,9 @@ _SECRET_INSIDE = re.compile(
 _USER_INFO = re.compile(r"://[^/?#\s]*@")
 _KEY = re.compile(r"[\w./@-]+")
 _URL_VARIABLES = ("OPENAI_API_BASE", "OPENAI_BASE_URL", "WANDB_BASE_URL")
-_CHANGEABLE = ("budget", "trainer", "logger", "paths.store")
+_OPERATIONAL = tuple(f"teacher.{field.name}" for field in fields(Calling))
+"""How a teacher is called, which shapes no answer."""
+_CHANGEABLE = ("budget", "trainer", "logger", "paths.store", *_OPERATIONAL)
 
 
 def split_override(argument: str) -> tuple[str, str]:
@@ -124,8 +128,9 @@ def resumed_config(arguments: Sequence[str]) -> tuple[Path, DictConfig]:
             OmegaConf.update(config, key, value)
     if diff:
         raise ConfigError(
-            "a run is resumed with its own configuration; only budget (upwards), trainer, logger "
-            "and paths.store may change. Refused:\n" + "\n".join(diff)
+            "a run is resumed with its own configuration; only budget (upwards), trainer, logger, "
+            "paths.store and how the teacher is called (teacher.concurrency and the like) may "
+            "change. Refused:\n" + "\n".join(diff)
         )
     _check_types(config)
     return directory, config

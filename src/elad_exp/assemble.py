@@ -89,6 +89,8 @@ def check(config: DictConfig) -> None:
         ConfigError: Names every value that cannot be used.
     """
     problems = []
+    if config.mode not in ("run", "plan"):
+        problems.append(f"mode={config.mode}: choose run or plan")
     schedule, selection = config.schedule, config.selection
     least = {
         "schedule": {"rounds": 1, "initial_size": 1, "query_size": 1, "steps_per_round": 1},

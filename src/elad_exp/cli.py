@@ -1,4 +1,4 @@
-"""`elad-exp`: reports and comparisons of finished runs, data files, the store of paid answers."""
+"""`elad-exp`: reports, comparisons, data checks, the store of paid answers, a local teacher."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     check = checks.add_parser("check", help="print every problem of a JSON Lines file")
     check.add_argument("file", type=Path)
     check.set_defaults(action=_check)
+    serve = commands.add_parser("serve-teacher", help="serve a small model to this machine")
+    serve.add_argument(
+        "--model", help="a folder, a .gguf file or OWNER/NAME (default: SmolLM2-135M-Instruct)"
+    )
+    serve.add_argument("--port", type=int, default=8642, help="default: %(default)s")
+    serve.set_defaults(action=_serve)
     _store_commands(commands.add_parser("store", help="paid answers: show, export, prune"))
     return parser
 
@@ -105,6 +111,14 @@ def _check(arguments: argparse.Namespace) -> int:
     report = check_file(arguments.file)
     print(to_text(report))
     return 0 if report.ok else 2
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from elad_exp.serve import prepare, run, to_text
+
+    server = prepare(arguments.model, port=arguments.port)
+    print(to_text(server))
+    run(server)
 
 
 def _open(arguments: argparse.Namespace) -> tuple[sqlite3.Connection, Path]:

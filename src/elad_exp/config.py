@@ -114,9 +114,10 @@ class PathsConfig:
 
 @dataclass
 class RootConfig:
-    """All of a run's configuration."""
+    """All of a run's configuration. `mode`: `run`, or `plan` to say what it would cost."""
 
     name: str = MISSING
+    mode: str = "run"
     seed: int = 0
     about: AboutConfig = field(default_factory=AboutConfig)
     dataset: Any = MISSING

@@ -70,7 +70,7 @@ def score_line(round_: int, candidate: Candidate) -> dict[str, Any]:
 
 
 def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation) -> dict[str, Any]:
-    explanation = annotation.explanation
+    explanation, ok = annotation.explanation, annotation.status is Status.OK
     return {
         "round": round_,
         "id": annotation.sample.id,
@@ -85,6 +85,8 @@ def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation)
         "steps": list(explanation.texts) if explanation else [],
         "answer": explanation.answer if explanation else None,
         "status": str(annotation.status),
+        "reason": annotation.reason,
+        "raw": None if ok else annotation.raw,
         "teacher": annotation.teacher,
         "replayed_by": annotation.replayed_by or None,
         "call_ids": list(annotation.call_ids),

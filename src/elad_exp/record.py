@@ -32,7 +32,8 @@ def now() -> str:
 
 def config_sha256(config: Mapping[str, Any]) -> str:
     """Hash of the configuration without what may differ between machines and sessions."""
-    kept = {k: v for k, v in config.items() if k not in {"paths", "trainer", "logger", "about"}}
+    left_out = {"paths", "trainer", "logger", "about", "mode"}
+    kept = {k: v for k, v in config.items() if k not in left_out}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 

@@ -148,6 +148,7 @@ class Run:
         )
         parts = assembly.assemble()
         if self.resumed:
+            self._refuse_other_server(parts)
             self._restore(parts)
         splits, annotator = parts.splits, parts.teacher.annotator
         keys = ("name", "source", "revision", "sha256", "split_seed")
@@ -192,6 +193,16 @@ class Run:
                 "with: paths.store=FILE"
             )
         return store
+
+    def _refuse_other_server(self, parts: Parts) -> None:
+        """The address may come from the environment, which is not in the run's configuration."""
+        before = (self.record["teacher"] or {}).get("endpoint")
+        server = parts.teacher.annotator.info.get("endpoint")
+        if self.record["teacher"] and before != server:
+            raise ConfigError(
+                f"the run's teacher was at {before or 'its provider'}, now it would be at "
+                f"{server or 'its provider'}: set ELAD_EXP_API_BASE as it was"
+            )
 
     def _restore(self, parts: Parts) -> None:
         """Look into the checkpoint before anything is touched.

@@ -141,3 +141,23 @@ def test_all_sweep_syntaxes_of_hydra_are_swept(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     assert sweep(folder, "seed=range(0,2)", "stopping=[budget,rounds]", "schedule.rounds=1") == 0
     assert [result(path)["seed"] for path in jobs(folder)] == [0, 1]
+
+
+def test_a_budget_of_the_whole_sweep_ends_the_job_that_meets_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweep"
+    cap = ["budget.max_annotations=15", "budget.scope=sweep"]
+    assert sweep(folder, "selector=elad,random", *cap) == 75
+    first, second = (result(path) for path in jobs(folder))
+    assert (first["status"], first["spent"]["annotations"]) == ("completed", 10)
+    assert (second["status"], second["stop_reason"]) == ("stopped", "sweep_budget")
+    assert (second["exit_code"], second["spent"]["annotations"]) == (75, 5)
+    assert first["budget"]["scope"] == "sweep"
+    assert cli.main(["compare", str(folder)]) == 2
+    assert "the sweep's budget ended a job of seed 0" in capsys.readouterr().err
+    # The second job goes on where it was stopped, and is still a job of its sweep.
+    run = jobs(folder)[1]
+    assert main([f"resume={run}", "budget.max_annotations=18"]) == 75
+    assert result(run)["spent"]["annotations"] == 8
+    assert main([f"resume={run}", "budget.max_annotations=null"]) == 0

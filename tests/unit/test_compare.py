@@ -333,3 +333,17 @@ def test_a_comparison_is_made_of_records(sweep: Path) -> None:
     found = compare(sweep)
     assert isinstance(found, Record)
     assert type(found).from_dict(found.to_dict()).to_dict() == found.to_dict()
+
+
+def test_a_seed_of_which_the_sweeps_budget_ended_a_job_is_left_out(tmp_path):
+    write_sweep(tmp_path / "s", selectors=("random", "elad"), seeds=(0, 1, 2))
+    cut = write_run(tmp_path / "s" / "cut", selector="rare_words", status="stopped", seed=1)
+    result = json.loads((cut / "result.json").read_text())
+    (cut / "result.json").write_text(json.dumps(result | {"stop_reason": "sweep_budget"}))
+    found = compare(tmp_path / "s")
+    assert {row.selector: row.seeds for row in found.settings[0].rows} == {
+        "random": (0, 2),
+        "elad": (0, 2),
+    }
+    reasons = [run.reason for run in found.unfinished]
+    assert sum("budget ended a job of seed 1" in reason for reason in reasons) == 2

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elad_exp.errors import ConfigError
-from elad_exp.protocols import Annotator
+from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.oracle import OracleTeacher
 from elad_exp.teachers.tokens import count_tokens
 from elad_exp.types import Explanation, QueryItem, Status, StepVerdict, Usage

@@ -219,15 +219,25 @@ def open_readonly(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """One write transaction, locked from its beginning; rolled back if the body raises."""
-    connection.execute("BEGIN IMMEDIATE")
+def transaction(connection: sqlite3.Connection, *, durable: bool = True) -> Iterator[None]:
+    """One write transaction, locked from its beginning; rolled back if the body raises.
+
+    Args:
+        connection: Of `open_database`.
+        durable: Wait until the commit is on the disk. Otherwise it outlives this process all the
+            same, and a loss of power only if a durable one came after it.
+    """
+    if not durable:
+        connection.execute("PRAGMA synchronous = NORMAL")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if not durable:
+            connection.execute("PRAGMA synchronous = FULL")
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:

@@ -135,7 +135,7 @@ class Store:
         check_usage(ahead)
         now, annotation = self._clock(), annotation or key
         holder = self._holder(now)
-        with transaction(self._db):
+        with transaction(self._db, durable=send):
             if refused := refusal(
                 self._db,
                 run_id,
@@ -168,7 +168,7 @@ class Store:
 
     def drop_hold(self, run_id: str, annotation: str) -> None:
         """Give back what is held for an annotation that makes no more calls."""
-        with transaction(self._db):
+        with transaction(self._db, durable=False):
             self._hold(run_id, annotation, 0, Usage(), ())
 
     def mark_sent(self, call_id: str) -> None:
@@ -383,7 +383,8 @@ class Store:
     def _move(self, call_id: str, origins: tuple[str, ...], state: str, **columns: Any) -> None:
         changes = ", ".join(f"{name} = ?" for name in ("state", *columns))
         marks = ", ".join("?" for _ in origins)
-        with transaction(self._db):
+        # Losing another state than `sent` costs money at worst, at the call's bound.
+        with transaction(self._db, durable=state == "sent"):
             done = self._db.execute(
                 f"UPDATE calls SET {changes} WHERE call_id = ? AND state IN ({marks})",
                 (state, *columns.values(), call_id, *origins),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def compare(directory: str | Path, *, baseline: str = "random") -> Comparison:
         DataError: No run there is completed, runs on one dataset have different test sets, or
             two completed runs differ in nothing that a comparison knows.
     """
-    runs = load_sweep(directory)
+    runs = _without_cut_seeds(load_sweep(directory))
     done = [run for run in runs if run.completed]
     unfinished = tuple(run for run in runs if not run.completed)
     if not done:
@@ -102,6 +102,19 @@ def compare(directory: str | Path, *, baseline: str = "random") -> Comparison:
         if setting is not None
     )
     return Comparison(baseline, settings, unfinished)
+
+
+def _without_cut_seeds(runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """The runs; those of a seed of which the sweep's budget ended a job count as not completed,
+    because which job that was depends on their order.
+    """
+    cut = {run.seed for run in runs if run.reason == "sweep_budget"}
+    return [
+        replace(run, status="left out", reason=f"the sweep's budget ended a job of seed {run.seed}")
+        if run.completed and run.seed in cut
+        else run
+        for run in runs
+    ]
 
 
 def _by_setting(run: RunSummary) -> str:

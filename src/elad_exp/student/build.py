@@ -72,6 +72,14 @@ def converted_folder(files: ModelFiles) -> Path:
     return cache_dir() / "converted" / key
 
 
+def model_folder(files: ModelFiles) -> Path:
+    """The model in Hugging Face format; a GGUF is converted once, to a folder that has its name."""
+    if files.gguf_file is None:
+        return files.path
+    name = dequantised_name(files.gguf_file)
+    return convert_gguf(files.path / files.gguf_file, converted_folder(files) / name)
+
+
 def _parameters(model: torch.nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
@@ -189,13 +197,10 @@ class PretrainedStudent:
     ) -> BuiltStudent:
         """Find or fetch the model and load it. Raises `AssetError` when it can be had nowhere."""
         files = resolve_model(self.name)
-        folder, name = files.path, self.name
-        if files.gguf_file:
-            name = dequantised_name(files.gguf_file)
-            folder = convert_gguf(files.path / files.gguf_file, converted_folder(files) / name)
+        folder = model_folder(files)
         model, tokenizer = load_pretrained(folder, attention_dropout=self.attention_dropout)
         info = {
-            "name": name,
+            "name": folder.name if files.gguf_file else self.name,
             "source": files.source,
             "parameters": _parameters(model),
             "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),

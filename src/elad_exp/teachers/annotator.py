@@ -60,6 +60,14 @@ class Annotator(Protocol):
         """Refuse what can be known to fail before anything is scored."""
         ...
 
+    def check_price(self, limits: Limits) -> None:
+        """As much of `check` as `requests` needs."""
+        ...
+
+    def requests(self, item: QueryItem) -> list[tuple[Request, float]]:
+        """All that `annotate` may ask about an item, and how likely it is to."""
+        ...
+
     async def annotate(self, item: QueryItem, ask: Ask) -> Annotation:
         """The annotation of one item. Every call goes through `ask`, one after the other."""
         ...

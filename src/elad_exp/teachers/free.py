@@ -53,6 +53,14 @@ class FreeTeacher(ABC):
     def check(self, limits: Limits) -> None:  # noqa: B027 (most have nothing to check)
         """Nothing can fail."""
 
+    def check_price(self, limits: Limits) -> None:  # noqa: B027 (there is none)
+        """Nothing costs anything."""
+
+    def requests(self, item: QueryItem) -> list[tuple[Request, float]]:
+        """The one request; what it will cost is known, because the answer can be worked out."""
+        _, usage = self.answer(item)
+        return [(Request(self.request(item), self.bound(item), usage), 1.0)]
+
     async def close(self) -> None:  # noqa: B027 (there are no connections)
         """Nothing is open."""
 

@@ -13,16 +13,22 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache, lru_cache
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elad_exp.errors import ConfigError
 from elad_exp.teachers.calling import MESSAGE_LENGTH, Billed, CallFailed
 from elad_exp.teachers.endpoint import Endpoint, redact
 from elad_exp.types import Record, Status
 
-_OVERLOADED = (429, 503, 529)
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_TURNED_DOWN = (409, 425, 429, 503, 529)
+_GIVEN_UP = 408
 _FATAL = (401, 402, 403, 404)
+_MOST_TOKENS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ async def call(
     timeout_s: float,
     temperature: float | None = None,
     endpoint: Endpoint = Endpoint(),  # noqa: B008 (frozen)
-    schema: type[Any] | None = None,
+    schema: type[BaseModel] | None = None,
 ) -> Reply:
     """Ask once.
 
@@ -71,8 +77,8 @@ async def call(
         "api_key": endpoint.key,
         "extra_headers": dict(endpoint.headers) or None,
     }
-    if schema is not None and litellm.supports_response_schema(model):
-        options["response_format"] = schema
+    if schema is not None:
+        options["response_format"] = _response_format(model, schema)
     try:
         async with asyncio.timeout(timeout_s):
             response = await litellm.acompletion(
@@ -99,19 +105,33 @@ async def call(
 
 
 def reply(response: Any) -> Reply:
-    """A `Reply` out of litellm's response."""
+    """A `Reply` out of litellm's response.
+
+    Raises:
+        CallFailed: It holds no answer.
+    """
+    if not response.choices:
+        raise CallFailed("no answer: it has no choices", billed=Billed.UNKNOWN, retry=True)
     choice = response.choices[0]
-    usage = getattr(response, "usage", None)
-    counts = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-    # litellm fills in zeros where a provider reports nothing.
-    known = counts if sum(counts) else (None, None)
     fields = choice.message.provider_specific_fields or {}
     refusal = getattr(choice.message, "refusal", None) or fields.get("refusal")
-    text = choice.message.content or ""
+    # Halves of surrogate pairs cannot be written to files.
+    text = (choice.message.content or "").encode("utf-8", "replace").decode("utf-8")
+    known = _counts(getattr(response, "usage", None), refusal or text)
     if refusal or choice.finish_reason == "content_filter":
         return Reply(refusal or text, Status.REFUSED, *known)
     status = Status.TRUNCATED if choice.finish_reason == "length" else Status.OK
     return Reply(text, status, *known)
+
+
+def _counts(usage: Any, text: str) -> tuple[int, int] | tuple[None, None]:
+    """Tokens of prompt and completion; Nones unless both were reported and can be true."""
+    counts = [getattr(usage, f"{part}_tokens", None) for part in ("prompt", "completion")]
+    prompt, completion = (n if type(n) is int and 0 <= n <= _MOST_TOKENS else None for n in counts)
+    # litellm fills in zeros where a provider reports nothing.
+    if not prompt or completion is None or (text and not completion):
+        return None, None
+    return prompt, completion
 
 
 def failure(error: BaseException) -> CallFailed | Reply:
@@ -127,15 +147,50 @@ def failure(error: BaseException) -> CallFailed | Reply:
         )
     answered = names & {"HTTPStatusError"} or "APIStatusError" in names
     if not answered and code not in _FATAL:
-        return CallFailed(
-            f"no answer: {redact(str(causes[-1]))}", billed=Billed.UNKNOWN, retry=True
-        )
-    if code in _OVERLOADED:
+        said = [str(x) for x in causes if str(x).strip() and not isinstance(x, StopIteration)]
+        return CallFailed(f"no answer: {redact(said[-1])}", billed=Billed.UNKNOWN, retry=True)
+    if code in _TURNED_DOWN:
         after = _retry_after(getattr(error, "litellm_response_headers", None) or {})
         return CallFailed(message, billed=Billed.NO, retry=True, after_s=after)
-    if code is not None and code >= 500:
+    if code is not None and (code >= 500 or code == _GIVEN_UP):
         return CallFailed(message, billed=Billed.UNKNOWN, retry=True)
     return CallFailed(message, billed=Billed.NO, retry=False, fatal=code in _FATAL)
+
+
+@cache
+def _response_format(model: str, schema: type[BaseModel]) -> dict[str, Any] | None:
+    """The schema as OpenAI's protocol takes it, for a model that litellm knows to support it.
+
+    Handed over as a class, litellm would work it out again for every call.
+    """
+    if not load().supports_response_schema(model):
+        return None
+    return {
+        "type": "json_schema",
+        "json_schema": {
+            "name": schema.__name__,
+            "strict": True,
+            "schema": _closed(schema.model_json_schema()),
+        },
+    }
+
+
+def _closed(schema: Any) -> Any:
+    """A JSON schema whose objects allow no other keys, as strict mode asks."""
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _closed(part) for key, part in schema.items()}
+    if found.get("type") == "object":
+        found["additionalProperties"] = False
+    return found
+
+
+@lru_cache(maxsize=256)  # most of a prompt is the same in every prompt
+def count_tokens(text: str) -> int:
+    """Tokens of `text` by the vocabulary of gpt-4o: an estimate for other models."""
+    return len(load().encode(model="gpt-4o", text=text))
 
 
 def require_provider(model: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -25,7 +25,6 @@ from elad_exp.teachers.annotator import Ask
 from elad_exp.teachers.calling import Calling
 from elad_exp.teachers.endpoint import Endpoint, endpoint, require_reachable
 from elad_exp.teachers.messages import Message
-from elad_exp.teachers.tokens import count_tokens
 from elad_exp.types import (
     Annotation,
     Answer,
@@ -131,6 +130,7 @@ class LanguageModelTeacher:
         own = prompt_usd is not None and completion_usd is not None
         self._own_price = Price(prompt_usd, completion_usd) if own else None  # type: ignore[arg-type]
         self._price: Price | None = None
+        self._planning = False
 
     @property
     def info(self) -> dict[str, Any]:
@@ -176,6 +176,17 @@ class LanguageModelTeacher:
         self._price = require_price(self.model, known, limits)
         if known is None:
             log.warning("the model %s has no known price: dollars are not counted", self.model)
+
+    def requests(self, item: QueryItem) -> list[tuple[Request, float]]:
+        """See `Annotator`. Of the checks of a sequence, the first error is as likely at each."""
+        task, sample, self._planning = self.task, item.sample, True
+        if item.attempt is None or self.mode == "explain":
+            return [(self.request(messages.explain(task, sample)), 1.0)]
+        if self.mode == "single":
+            return [(self.request(messages.single(task, sample, item.attempt)), 1.0)]
+        *checks, correction = self.sequence(item, item.attempt)
+        n = len(checks)
+        return [(c, (n - i) / n) for i, c in enumerate(checks)] + [(correction, 1.0)]
 
     async def close(self) -> None:
         """Close litellm's connections."""
@@ -277,12 +288,13 @@ class LanguageModelTeacher:
         return requests
 
     def request(self, prompt: tuple[list[Message], str]) -> Request:
-        """The request for messages and their version, its bound and what it likely costs."""
+        """The request for messages and their version, with its bound; with what it likely costs
+        where somebody asks for that.
+        """
+        estimate = self._planning or self.calling.tokens_per_minute is not None
         assert self._price is not None, "check comes first"
         asked, version = prompt
         texts = [message["content"] for message in asked]
-        shown = [m["content"] for m in asked if m["role"] == "assistant"]
-        likely = sum(map(count_tokens, shown)) // len(shown)
         return Request(
             fields={
                 "messages": asked,
@@ -292,11 +304,15 @@ class LanguageModelTeacher:
                 "max_completion_tokens": self.max_completion_tokens,
             },
             bound=self._price.usage(prompt_bound(texts), self.max_completion_tokens),
-            expected=self._price.usage(
-                sum(count_tokens(text) + _MESSAGE_TOKENS for text in texts),
-                min(likely, self.max_completion_tokens),
-            ),
+            expected=self._expected(asked) if estimate else Usage(),
         )
+
+    def _expected(self, asked: Sequence[Message]) -> Usage:
+        """The prompt's tokens by a common tokenizer, and a reply like those of the examples."""
+        assert self._price is not None
+        prompt = sum(litellm.count_tokens(m["content"]) + _MESSAGE_TOKENS for m in asked)
+        shown = [litellm.count_tokens(m["content"]) for m in asked if m["role"] == "assistant"]
+        return self._price.usage(prompt, min(sum(shown) // len(shown), self.max_completion_tokens))
 
     async def _ask(
         self,

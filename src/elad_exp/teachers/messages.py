@@ -60,17 +60,35 @@ def kind(task: Task, sample: Sample) -> str:
 
 def explain(task: Task, sample: Sample) -> tuple[list[Message], str]:
     """Ask for an explanation from scratch; messages and their version."""
-    pairs = [
-        (example, "", _json(steps=example.revised, answer=example.answer))
-        for example in examples(kind(task, sample))
-    ]
-    return _messages("explain", task, sample, "", pairs)
+    return _messages("explain", task, sample, "")
 
 
 def single(task: Task, sample: Sample, attempt: Explanation) -> tuple[list[Message], str]:
     """Ask for verdicts and a revision in one call."""
-    pairs = []
-    for e in examples(kind(task, sample)):
+    return _messages("single", task, sample, numbered(attempt.texts, attempt.answer))
+
+
+def check(
+    task: Task, sample: Sample, attempt: Explanation, index: int
+) -> tuple[list[Message], str]:
+    """Ask whether step `index` is right; n + 1 asks about the answer."""
+    shown = marked(attempt.texts, attempt.answer, index, "check")
+    return _messages("check", task, sample, shown)
+
+
+def correct(
+    task: Task, sample: Sample, attempt: Explanation, first: int, reason: str
+) -> tuple[list[Message], str]:
+    """Ask for what has to stand from the first error on."""
+    shown = marked(attempt.texts, attempt.answer, first, "wrong", reason)
+    return _messages("correct", task, sample, shown)
+
+
+def worked(mode: str, e: Example) -> tuple[str, str] | None:
+    """An example's attempt as `mode` shows it, and the reply; None where it has nothing to show."""
+    if mode == "explain":
+        return "", _json(steps=e.revised, answer=e.answer)
+    if mode == "single":
         verdicts = [
             {"step": i, "ok": i != e.first_error, "reason": e.reason if i == e.first_error else ""}
             for i in range(1, (e.first_error or len(e.attempt)) + 1)
@@ -78,48 +96,21 @@ def single(task: Task, sample: Sample, attempt: Explanation) -> tuple[list[Messa
         reply = _json(
             verdicts=verdicts, first_error=e.first_error, steps=list(e.steps), answer=e.answer
         )
-        pairs.append((e, numbered(e.attempt, e.attempt_answer), reply))
-    return _messages("single", task, sample, numbered(attempt.texts, attempt.answer), pairs)
-
-
-def check(
-    task: Task, sample: Sample, attempt: Explanation, index: int
-) -> tuple[list[Message], str]:
-    """Ask whether step `index` is right; n + 1 asks about the answer."""
-    pairs = []
-    for e in examples(kind(task, sample)):
+        return numbered(e.attempt, e.attempt_answer), reply
+    if mode == "check":
         last = e.first_error or len(e.attempt) + 1
         shown = marked(e.attempt, e.attempt_answer, last, "check")
         reason = e.reason if e.first_error else ""
-        pairs.append((e, shown, _json(ok=e.first_error is None, reason=reason)))
-    shown = marked(attempt.texts, attempt.answer, index, "check")
-    return _messages("check", task, sample, shown, pairs)
-
-
-def correct(
-    task: Task, sample: Sample, attempt: Explanation, first: int, reason: str
-) -> tuple[list[Message], str]:
-    """Ask for what has to stand from the first error on."""
-    pairs = [
-        (
-            e,
-            marked(e.attempt, e.attempt_answer, e.first_error, "wrong", e.reason),
-            _json(steps=list(e.steps), answer=e.answer),
-        )
-        for e in examples(kind(task, sample))
-        if e.first_error is not None
-    ]
-    shown = marked(attempt.texts, attempt.answer, first, "wrong", reason)
-    return _messages("correct", task, sample, shown, pairs)
+        return shown, _json(ok=e.first_error is None, reason=reason)
+    if e.first_error is None:
+        return None
+    shown = marked(e.attempt, e.attempt_answer, e.first_error, "wrong", e.reason)
+    return shown, _json(steps=list(e.steps), answer=e.answer)
 
 
 def version(mode: str, task: Task, sample: Sample) -> str:
-    """The version of all texts that a prompt of `mode` (`explain`, `single`, `check`, `correct`)
-    is made of, apart from the item.
-    """
-    material = load_prompt("llm/question" if mode == "explain" else "llm/attempt")
-    texts = (load_prompt(f"llm/{mode}").text, material.text, _examples_text(kind(task, sample)))
-    return hashlib.sha256("\0".join(texts).encode("utf-8")).hexdigest()[:12]
+    """The version that a prompt of `mode` (`explain`, `single`, `check`, `correct`) has now."""
+    return _preamble(mode, kind(task, sample), task.labels(sample))[1]
 
 
 def numbered(steps: Sequence[str], answer: str | None) -> str:
@@ -153,29 +144,35 @@ def _examples_text(name: str) -> str:
     return (files(prompts) / "examples" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def _messages(
-    mode: str,
-    task: Task,
-    sample: Sample,
-    attempt: str,
-    pairs: Sequence[tuple[Example, str, str]],
-) -> tuple[list[Message], str]:
-    system = load_prompt(f"llm/{mode}")
-    material = load_prompt("llm/attempt" if attempt else "llm/question")
+def _messages(mode: str, task: Task, sample: Sample, attempt: str) -> tuple[list[Message], str]:
+    labels = task.labels(sample)
+    before, version = _preamble(mode, kind(task, sample), labels)
+    context = task.teacher_context(sample) or NONE
+    template = load_prompt("llm/attempt" if attempt else "llm/question")
+    asked = _material(template, sample.question, sample.choices, context, labels, attempt)
+    return [*before, {"role": "user", "content": asked}], version
+
+
+@cache
+def _preamble(
+    mode: str, name: str, labels: tuple[str, ...] | None
+) -> tuple[tuple[Message, ...], str]:
+    """What stands before the item: the same for every item of a kind, and its version."""
+    system, text = load_prompt(f"llm/{mode}"), _examples_text(name)
+    template = load_prompt("llm/question" if mode == "explain" else "llm/attempt")
     messages = [{"role": "system", "content": system.text}]
-    for e, shown, reply in pairs:
-        labels = tuple(c.label for c in e.choices) or task.labels(sample)
-        asked = _material(material, e.question, e.choices, e.context, labels, shown)
+    for e in examples(name):
+        if (pair := worked(mode, e)) is None:
+            continue
+        shown, reply = pair
+        allowed = tuple(c.label for c in e.choices) or labels
+        asked = _material(template, e.question, e.choices, e.context, allowed, shown)
         messages += [
             {"role": "user", "content": asked},
             {"role": "assistant", "content": reply},
         ]
-    context = task.teacher_context(sample) or NONE
-    asked = _material(
-        material, sample.question, sample.choices, context, task.labels(sample), attempt
-    )
-    messages.append({"role": "user", "content": asked})
-    return messages, version(mode, task, sample)
+    parts = (system.text, template.text, text)
+    return tuple(messages), hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()[:12]
 
 
 def _material(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import weakref
 from collections.abc import Callable
@@ -91,13 +92,15 @@ class MeteredTeacher:
         """Close connections, and the loop that calls run in."""
         if self._end.alive:
             self._loop.run_until_complete(self.annotator.close())
+            self._cancel_tasks()  # litellm leaves some of its own
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._end()
 
     def _cancel_tasks(self) -> None:
-        tasks = asyncio.all_tasks(self._loop)
-        for task in tasks:
+        for task in asyncio.all_tasks(self._loop):
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            with contextlib.suppress(asyncio.CancelledError):
+                self._loop.run_until_complete(task)
 
     def spent(self, *, before_round: int | None = None) -> Spent:
         """What the run, or its rounds below `before_round`, would have cost with an empty cache;

@@ -90,7 +90,7 @@ class Purchase:
         self._bought: list[Annotation | None] = [None] * len(query.items)
         self._jobs = iter(self._line_up())
         self._turn = asyncio.Lock()
-        self._in_flight = 0
+        self._open = 0
         self._changed = asyncio.Event()
         self._why: BaseException | None = None
         self._stopping = asyncio.Event()
@@ -114,9 +114,7 @@ class Purchase:
         workers = [asyncio.create_task(self._work()) for _ in range(n)]
         watch = asyncio.create_task(self._watch(workers))
         try:
-            for ended in await asyncio.gather(*workers, return_exceptions=True):
-                if isinstance(ended, Exception):
-                    self._stop(ended)
+            await asyncio.gather(*workers, return_exceptions=True)
         finally:
             watch.cancel()
         if self._why is not None:
@@ -184,6 +182,9 @@ class Purchase:
                 self._check()
                 await self._annotate(job)
             except Stopped:
+                return
+            except Exception as error:  # ends the purchase: the others send nothing more
+                self._stop(error)
                 return
             finally:
                 self._pass_turn(job)
@@ -267,17 +268,21 @@ class Purchase:
                 try:
                     return await self._send(call_id, call, request)
                 except CallFailed as failure:
-                    self._close(call_id, failure)
+                    self._fail(call_id, failure)
                     if not failure.retry or attempt == self.calling.attempts:
                         self._give_up(failure)
                         raise
                     # The hold goes over to the next attempt: nobody else can take it meanwhile.
-                    call_id, sent = await self._reserve(job, key, request), False
+                    self._open -= 1
+                    call_id, sent = "", False
+                    call_id = await self._reserve(job, key, request)
                     await self._pause(self.calling.pause(attempt, failure))
                 attempt += 1
         finally:
-            # Released if it was not sent, charged at its bound if it was and has no answer.
-            self.store.abandon(call_id)
+            if call_id:
+                # Released if it was not sent, charged at its bound if it was and has no answer.
+                self.store.abandon(call_id)
+                self._open -= 1
             self._tell()
 
     async def _reserve(self, job: Job, key: str, request: Request, *, send: bool = False) -> str:
@@ -306,10 +311,11 @@ class Purchase:
                     send=send,
                 )
             except BudgetExceeded:
-                if not self._in_flight:
+                if not self._open:
                     raise
                 await changed.wait()
             else:
+                self._open += 1
                 job.holds = job.holds or request.ahead_calls > 0
                 return call_id
 
@@ -323,11 +329,7 @@ class Purchase:
     ) -> Answer:
         self.calls += 1
         start = time.perf_counter()
-        self._in_flight += 1
-        try:
-            answer = await call()
-        finally:
-            self._in_flight -= 1
+        answer = await call()
         excess = self.store.settle(
             call_id,
             usage=answer.usage,
@@ -355,7 +357,7 @@ class Purchase:
         self.cached += 1
         return known
 
-    def _close(self, call_id: str, failure: CallFailed) -> None:
+    def _fail(self, call_id: str, failure: CallFailed) -> None:
         self.failed += 1
         log.warning("call %s: %s", call_id, failure)
         if failure.billed is Billed.NO:

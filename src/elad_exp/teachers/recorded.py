@@ -119,6 +119,19 @@ class RecordedTeacher:
                 f"{row!r} (sample {sample}); name the recording of this dataset"
             )
 
+    def check_price(self, limits: Limits) -> None:
+        """The recording has the price."""
+
+    def requests(self, item: QueryItem) -> list[tuple[Request, float]]:
+        """See `Annotator`: those of the teacher that was recorded, whether or not they were."""
+        if self.asker is not None:
+            return self.asker.requests(item)
+        try:
+            usage = self._estimate(item, self._entry(item))
+        except NotRecorded:
+            return []
+        return [(Request({}, usage, usage), 1.0)]
+
     async def close(self) -> None:
         """Nothing is open."""
 

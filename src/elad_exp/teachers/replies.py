@@ -17,7 +17,9 @@ from elad_exp.protocols import Task
 from elad_exp.types import Explanation, QueryItem, StepVerdict
 
 LONGEST = 200_000
-"""Characters; a longer reply is no JSON of ours, and repairing it could take minutes."""
+"""Characters; a longer reply is no JSON of ours."""
+LONGEST_REPAIRED, MOST_BRACKETS = 50_000, 200
+"""What is not JSON as it stands is repaired up to there; more brackets could take minutes."""
 
 
 class Unusable(Exception):
@@ -69,7 +71,7 @@ def read(text: str, schema: type[R]) -> R:
     try:
         return schema.model_validate_json(text)
     except ValidationError:
-        found: Any = json_repair.loads(text)
+        found = _repaired(text)
     if not isinstance(found, dict):
         raise Unusable("not one JSON object")
     try:
@@ -78,6 +80,17 @@ def read(text: str, schema: type[R]) -> R:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise Unusable(f"{where}: {first['msg']}") from error
+
+
+def _repaired(text: str) -> Any:
+    if len(text) > LONGEST_REPAIRED:
+        raise Unusable(f"{len(text)} characters, too many to repair")
+    if sum(map(text.count, "{[")) > MOST_BRACKETS:
+        raise Unusable(f"more than {MOST_BRACKETS} brackets, too many to repair")
+    try:
+        return json_repair.loads(text)
+    except (RecursionError, ValueError) as error:
+        raise Unusable("too deeply nested") from error
 
 
 def revised(

@@ -1,0 +1,94 @@
+"""A whole tiny run taught over HTTP by a scripted teacher, and its plan beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("litellm", reason="litellm is not installed (extra `litellm`)")
+
+from hydra.utils import instantiate
+
+from elad_exp.config import compose_config
+from elad_exp.console import Console
+from elad_exp.plan import RoundPlan, plan
+from elad_exp.rundir import read_lines
+from elad_exp.teachers.litellm import count_tokens
+from tests.helpers_main import TINY, main, result, run
+from tests.helpers_openai import Server, serve
+from tests.scripted_teacher import ScriptedTeacher
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+PRICE = 1e-6
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    task = instantiate(compose_config(TINY).dataset)
+    with serve(ScriptedTeacher(task, task.load()), count=lambda t: count_tokens(t) + 4) as running:
+        yield running
+
+
+def teacher(server: Server, mode: str) -> list[str]:
+    return [
+        "teacher=litellm",
+        "teacher.model=openai/scripted",
+        f"teacher.mode={mode}",
+        f"teacher.api_base={server.url}",
+        f"teacher.prompt_usd={PRICE}",
+        f"teacher.completion_usd={PRICE}",
+        "budget.max_usd=1",
+    ]
+
+
+def planned(overrides: list[str]) -> list[RoundPlan]:
+    return plan(compose_config([*TINY, *overrides, "mode=plan"]), console=Console(quiet=True))
+
+
+@pytest.mark.parametrize("mode", ["single", pytest.param("sequential", marks=pytest.mark.slow)])
+def test_a_run_over_http_costs_what_its_plan_says(
+    tmp_path: Path, server: Server, mode: str
+) -> None:
+    overrides = teacher(server, mode)
+    server.billed.clear()
+    rounds = planned(overrides)
+    assert server.billed == []
+    assert list(tmp_path.iterdir()) == []
+    assert run(tmp_path / "run", *overrides) == 0
+    found = result(tmp_path / "run")
+    calls = read_lines(tmp_path / "run" / "ledger.jsonl")
+    billed = sum(usage["total_tokens"] for usage in server.billed)
+    assert found["spent"]["tokens"] == found["paid"]["tokens"] == billed
+    assert found["spent"]["usd"] == pytest.approx(billed * PRICE)
+    assert found["metrics"]["teacher/first_error_accuracy"]["value"] == 1.0
+    assert found["teacher"]["model"] == "openai/scripted"
+
+    # The initial query is known, and so are its prompts; replies and later prompts are estimated.
+    first = [call for call in calls if call["round"] == 0]
+    prompts = sum(call["prompt_tokens"] for call in first)
+    assert rounds[0].expected.prompt_tokens == pytest.approx(prompts, rel=0.01)
+    for number, part in enumerate(rounds[:-1]):
+        tokens = sum(call["spent"]["tokens"] for call in calls if call["round"] == number)
+        asked = len({call["annotation"] for call in calls if call["round"] == number})
+        assert part.annotations == asked
+        assert tokens < part.most.tokens
+        assert tokens == pytest.approx(part.expected.tokens, rel=0.2 if mode == "single" else 0.6)
+
+
+def test_a_plan_writes_nothing_and_needs_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    model = ["teacher=litellm", "teacher.model=openai/gpt-4o-mini", "budget.max_usd=0.0005"]
+    assert main([*TINY, *model, "mode=plan"]) == 0
+    shown = capsys.readouterr().out
+    assert "max_usd=0.0005: expected to be used up in round 0" in shown
+    assert list(tmp_path.iterdir()) == []
