@@ -173,7 +173,9 @@ class RecordedTeacher:
         usage = entry.usage or self._estimate(item, entry)
         answer = Answer(entry.text, Status.OK, usage)
         try:
-            written = replies.written(self.task, item, list(entry.steps), entry.answer or "")
+            if entry.answer is None:
+                raise replies.Unusable("the model gave no answer")
+            written = replies.written(self.task, item, list(entry.steps), entry.answer)
             answer = replace(answer, explanation=written)
         except replies.Unusable as error:
             answer = replace(answer, status=Status.UNPARSED, reason=f"{entry.where}: {error}")
