@@ -67,7 +67,7 @@ class Server:
     headers: list[dict[str, str]] = field(default_factory=list)
     billed: list[dict[str, int]] = field(default_factory=list)
     latency_s: float = 0.0
-    count: Callable[[str], int] = lambda text: len(text) // 4 + 1
+    count: Callable[[str], int] = lambda text: by_length(text)
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -80,7 +80,14 @@ class Server:
         return self.faults.pop(0) if self.faults else Fault()
 
 
-def usage_of(body: dict[str, Any], content: str, count: Callable[[str], int]) -> dict[str, int]:
+def by_length(text: str) -> int:
+    """Tokens of a text, about."""
+    return len(text) // 4 + 1
+
+
+def usage_of(
+    body: dict[str, Any], content: str, count: Callable[[str], int] = by_length
+) -> dict[str, int]:
     """As a provider would report it."""
     prompt = sum(count(m["content"]) for m in body["messages"])
     completion = count(content)

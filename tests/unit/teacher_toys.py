@@ -1,5 +1,7 @@
 """A checkable task small enough to work out by hand, for the tests of teachers."""
 
+import asyncio
+
 from elad_exp.budget.budget import Limits
 from elad_exp.budget.store import Store
 from elad_exp.tasks.reasoning import ReasoningTask
@@ -93,6 +95,7 @@ class Scripted:
     async def annotate(self, item, ask):
         async def call():
             self.asked.append(item.sample.id)
+            await asyncio.sleep(0)  # others go on meanwhile, as with a real call
             status = self.statuses.pop(0) if self.statuses else Status.OK
             if isinstance(status, BaseException):
                 raise status

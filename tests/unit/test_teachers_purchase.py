@@ -104,7 +104,7 @@ def test_an_error_in_one_annotation_stops_the_others(tmp_path):
         annotator = Scripted(*statuses, concurrency=4)
         with pytest.raises(EladError, match="broken"):
             metered(store, annotator).annotate(query(*range(20)))
-        assert len(annotator.asked) <= 4
+        assert len(annotator.asked) < 20
         calls = [c["state"] for c in store.calls("run")]
     assert calls.count("unknown") == 1
     assert set(calls) <= {"unknown", "settled", "released"}

@@ -114,7 +114,12 @@ class Purchase:
         workers = [asyncio.create_task(self._work()) for _ in range(n)]
         watch = asyncio.create_task(self._watch(workers))
         try:
-            await asyncio.gather(*workers, return_exceptions=True)
+            ended, going = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            for worker in ended:
+                if not worker.cancelled() and (error := worker.exception()):
+                    self._stop(error)
+            if going:
+                await asyncio.wait(going)
         finally:
             watch.cancel()
         if self._why is not None:
@@ -182,9 +187,6 @@ class Purchase:
                 self._check()
                 await self._annotate(job)
             except Stopped:
-                return
-            except Exception as error:  # ends the purchase: the others send nothing more
-                self._stop(error)
                 return
             finally:
                 self._pass_turn(job)
