@@ -264,7 +264,8 @@ class Assembly:
         teacher.on_progress = lambda p: self.console.advance(
             p.done, p.total, "" if free else str(p)
         )
-        self.store.begin(self.run_id, sweep=self.sweep)
+        settings = {key: getattr(annotator, key) for key in ("name", "model", "mode")}
+        self.store.begin(self.run_id, sweep=self.sweep, teacher=settings | annotator.info)
         self.store.recover(self.run_id)
         return teacher
 

@@ -1,11 +1,13 @@
-"""`elad-exp`: reports and comparisons of finished runs, data checks, a local teacher."""
+"""`elad-exp`: reports, comparisons, data checks, the store of paid answers, a local teacher."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from elad_exp.errors import EladError
@@ -43,7 +45,43 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--port", type=int, default=8642, help="default: %(default)s")
     serve.set_defaults(action=_serve)
+    _store_commands(commands.add_parser("store", help="paid answers: show, export, prune"))
     return parser
+
+
+def _store_commands(store: argparse.ArgumentParser) -> None:
+    actions = store.add_subparsers(required=True, metavar="COMMAND")
+    place = argparse.ArgumentParser(add_help=False)
+    place.add_argument("--store", type=Path, metavar="FILE", help="not the one of ELAD_EXP_CACHE")
+    show = actions.add_parser(
+        "show", parents=[place], help="runs and what they cost; of one run, its calls"
+    )
+    show.add_argument("run", nargs="?", metavar="RUN_ID")
+    show.set_defaults(action=_show)
+    export = actions.add_parser(
+        "export",
+        parents=[place],
+        help="write a recording that teacher=recorded replays",
+        description="Write a recording that teacher=recorded replays: for each answered call the "
+        "teacher's text, and the steps of the student's that it let stand. Read by you alone until "
+        "you change the file's mode; look at your provider's terms before you publish it.",
+    )
+    export.add_argument("file", type=Path, metavar="FILE.jsonl")
+    export.add_argument("--run", action="append", default=[], metavar="RUN_ID", help="may repeat")
+    export.set_defaults(action=_export)
+    prune = actions.add_parser(
+        "prune",
+        parents=[place],
+        help="delete runs, or their answers only",
+        description="Delete runs, or their answers only. A run whose calls are deleted cannot be "
+        "resumed; deleted answers are not served to other runs any more, which then pay for them.",
+    )
+    which = prune.add_mutually_exclusive_group(required=True)
+    which.add_argument("--before", metavar="DATE", help="runs that have asked nothing since (UTC)")
+    which.add_argument("--run", metavar="RUN_ID")
+    prune.add_argument("--answers-only", action="store_true", help="keep what was spent")
+    prune.add_argument("--yes", action="store_true", help="do it; without, only say what would go")
+    prune.set_defaults(action=_prune)
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -81,6 +119,52 @@ def _serve(arguments: argparse.Namespace) -> int:
     server = prepare(arguments.model, port=arguments.port)
     print(to_text(server))
     run(server)
+
+
+def _open(arguments: argparse.Namespace) -> tuple[sqlite3.Connection, Path]:
+    """The store, which looking at it leaves as it is."""
+    from elad_exp.assets import store_path
+    from elad_exp.budget.database import open_readonly
+
+    path = arguments.store or store_path()
+    return open_readonly(path), path
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from elad_exp.budget.overview import show, show_run
+
+    db, path = _open(arguments)
+    with closing(db):
+        print(show_run(db, arguments.run) if arguments.run else show(db, path))
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from elad_exp.budget.export import export
+
+    db, _ = _open(arguments)
+    with closing(db):
+        n = export(db, arguments.file, arguments.run)
+    print(f"{arguments.file}: {n} answers; replay with teacher=recorded teacher.path=FILE")
+    return 0
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    from elad_exp.budget.database import open_database
+    from elad_exp.budget.prune import compact, date, plan, prune
+
+    before = date(arguments.before) if arguments.before else None
+    db, path = _open(arguments)
+    with closing(db):
+        found = plan(db, run_id=arguments.run, before=before)
+    what = "only answers of " if arguments.answers_only else ""
+    if not arguments.yes:
+        print(f"to be deleted: {what}{found}\nnothing was deleted; add --yes to delete it")
+        return 2
+    with closing(open_database(path)) as db:
+        prune(db, found.runs, answers_only=arguments.answers_only)
+        print(f"deleted: {what}{found}; {path} has {compact(db, path) / 1e6:.1f} MB now")
+    return 0
 
 
 if __name__ == "__main__":

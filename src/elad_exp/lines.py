@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elad_exp import metrics
@@ -49,6 +49,15 @@ def teacher_auroc(query: Query, annotations: Sequence[Annotation]) -> dict[str, 
     return {f"auroc_teacher/{name}": m.to_dict() if m else None for name, m in found.items()}
 
 
+def replayed(lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How lines of `annotations.jsonl` were found in a recording; empty where none was replayed."""
+    found = [line.get("replayed_by") for line in lines]
+    missing = sum(line["status"] == Status.MISSING for line in lines)
+    if not any(found) and not missing:
+        return {}
+    return {"by_key": found.count("key"), "by_sample": found.count("sample"), "missing": missing}
+
+
 def score_line(round_: int, candidate: Candidate) -> dict[str, Any]:
     attempt = candidate.attempt
     return {
@@ -79,5 +88,6 @@ def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation)
         "reason": annotation.reason,
         "raw": None if ok else annotation.raw,
         "teacher": annotation.teacher,
+        "replayed_by": annotation.replayed_by or None,
         "call_ids": list(annotation.call_ids),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -102,6 +102,17 @@ class ExerciseTask(Task, Protocol):
     def exercises(self, batches: int, size: int) -> Iterator[list[tuple[Sample, Explanation]]]:
         """Batches of up to `size` questions that are in no split, with right explanations."""
         ...
+
+
+@runtime_checkable
+class SourcedTask(Task, Protocol):
+    """A task whose questions were rows of a file, with ids of their own.
+
+    `source_ids` maps ids of the pool's samples to those of their rows; filled by `load`. It is what
+    a recording of explanations by row is found by, without any gold.
+    """
+
+    source_ids: Mapping[str, str]
 
 
 class Student(Protocol):

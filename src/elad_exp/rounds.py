@@ -380,7 +380,8 @@ class Rounds:
         if not usable and query.round == 0 and self.refused and self.limits.get("scope") == "sweep":
             raise RunStopped("sweep_budget", self.refused)
         if not usable and query.round == 0:
-            why = self.refused or f"statuses: {statuses(annotations) or 'no answer at all'}"
+            first = next((f"; the first: {a.reason}" for a in annotations if a.reason), "")
+            why = self.refused or f"statuses: {statuses(annotations) or 'no answer at all'}{first}"
             raise EladError(
                 f"the initial query of {len(query.items)} samples gave no usable annotation "
                 f"({why}); nothing to train on"

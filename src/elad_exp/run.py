@@ -12,10 +12,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from elad_exp.assemble import Assembly, Parts
-from elad_exp.assets import cache_dir
+from elad_exp.assets import store_path
 from elad_exp.budget.store import Store
 from elad_exp.console import Console, Told, told
 from elad_exp.errors import ConfigError, EladError, Interrupted, RunStopped, UserError
+from elad_exp.lines import replayed
 from elad_exp.record import (
     Stopwatch,
     budget_record,
@@ -27,7 +28,7 @@ from elad_exp.record import (
 )
 from elad_exp.reporting.html import write_report
 from elad_exp.reporting.plots import curve_png
-from elad_exp.rundir import RunDirectory, dumps
+from elad_exp.rundir import RunDirectory, dumps, read_lines
 from elad_exp.signals import Interrupt
 from elad_exp.teachers.endpoint import redact
 from elad_exp.types import StopReason
@@ -60,7 +61,7 @@ class Run:
         self.interrupt = Interrupt()
         # Spending is counted there: neither the working folder nor the environment of a later
         # session may point elsewhere.
-        chosen = config.paths.store or cache_dir() / "store" / "store.sqlite"
+        chosen = config.paths.store or store_path()
         config.paths.store = str(Path(chosen).absolute())
         directory.write_text("config.yaml", OmegaConf.to_yaml(config, resolve=True))
         self.plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
@@ -324,6 +325,7 @@ class Run:
             run_id = self.record["run_id"]
             self.record["spent"] = self.parts.teacher.spent().to_dict()
             self.record["paid"] = self.parts.teacher.paid().to_dict()
+            self._count_replayed()
             ledger = "".join(dumps(call) + "\n" for call in self.store.calls(run_id))
             self.directory.write_text("ledger.jsonl", ledger)
         if self.parts is not None:
@@ -332,6 +334,20 @@ class Run:
         if self.directory.rounds:
             curve_png(self.directory.path, self.directory.path / "curve.png")
         write_report(self.directory.path)
+
+    def _count_replayed(self) -> None:
+        """How the annotations were found, if the teacher is a recording."""
+        found = replayed(read_lines(self.directory.path / "annotations.jsonl"))
+        if not found:
+            return
+        self.record["teacher"]["replayed"] = found
+        counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in found.items())
+        self.console.say(f"replayed  {counts}")
+        if found["by_sample"] or found["missing"]:
+            self._warn(
+                "not every request is in the recording: other explanations of the sample stand in, "
+                "which checked no attempt, or there is none (counts: teacher.replayed)"
+            )
 
     def _save(self) -> None:
         self.directory.write_json("result.json", self.record)

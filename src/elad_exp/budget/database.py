@@ -145,6 +145,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX calls_by_run ON calls (run_id, annotation, state, key, cached,"
         " prompt_tokens, completion_tokens, pico_usd, wall_s, round)",
     ),
+    # What shaped the requests of a run, so that its answers can be replayed elsewhere.
+    ("ALTER TABLE runs ADD COLUMN teacher TEXT",),
 )
 
 
@@ -185,6 +187,34 @@ def open_database(path: Path) -> sqlite3.Connection:
     except ConfigError:
         connection.close()
         raise
+    return connection
+
+
+def open_readonly(path: Path) -> sqlite3.Connection:
+    """Open a store for looking at it: it is neither made nor migrated.
+
+    Raises:
+        ConfigError: There is none, or it cannot be read by this version.
+    """
+    if not path.is_file():
+        raise ConfigError(
+            f"there is no store {path}; name one with --store FILE (or teacher.store=FILE), or set "
+            "ELAD_EXP_CACHE to the folder that the runs had as their cache"
+        )
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        connection = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        _refuse_foreign(connection, path)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(f"the store {path} cannot be read ({error})") from error
+    if version < len(MIGRATIONS):
+        raise ConfigError(
+            f"the store {path} has schema version {version}, older than {len(MIGRATIONS)}; the "
+            "next run that uses it brings it up to date, after which older versions of elad_exp "
+            "refuse it"
+        )
     return connection
 
 

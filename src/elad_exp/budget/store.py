@@ -87,10 +87,15 @@ class Store:
 
     # -- writing -----------------------------------------------------------------------------
 
-    def begin(self, run_id: str, *, sweep: str | None = None) -> None:
-        """Make a run known, and the sweep that it is a job of; again is the same as once."""
+    def begin(
+        self, run_id: str, *, sweep: str | None = None, teacher: dict[str, Any] | None = None
+    ) -> None:
+        """Make a run known, its sweep and its teacher's settings; again is the same as once."""
         with transaction(self._db):
             self._begin(run_id, sweep, self._clock())
+            if teacher is not None:
+                values = (json.dumps(teacher), run_id)
+                self._db.execute("UPDATE runs SET teacher = ? WHERE run_id = ?", values)
 
     def reserve(
         self,
@@ -369,12 +374,11 @@ class Store:
 
     def _first_settled(self, where: str, *values: object) -> StoredCall | None:
         rows = self._select(
-            f"SELECT * FROM calls WHERE {where} AND state = 'settled' ORDER BY rowid LIMIT 1",
+            f"SELECT * FROM calls WHERE {where} AND state = 'settled' AND payload IS NOT NULL"
+            " ORDER BY rowid LIMIT 1",
             *values,
         )
-        if not rows:
-            return None
-        return stored_call(rows[0])
+        return stored_call(rows[0]) if rows else None
 
     def _move(self, call_id: str, origins: tuple[str, ...], state: str, **columns: Any) -> None:
         changes = ", ".join(f"{name} = ?" for name in ("state", *columns))

@@ -73,23 +73,27 @@ def read_rows(path: Path, problems: Problems) -> list[Row]:
     """
     rows: list[Row] = []
     before = len(problems.items)
+    for where, data in read_json(path, problems):
+        try:
+            rows.append(parse_row(data, where))
+        except DataError as error:
+            problems.add(where, str(error))
+    if not rows and len(problems.items) == before:
+        problems.add(str(path), "is empty; one JSON object a line is expected")
+    return rows
+
+
+def read_json(path: Path, problems: Problems) -> Iterator[tuple[str, Any]]:
+    """Place (file and line) and value of each line that is not blank, in any JSON Lines file."""
     for number, line in _lines(path, problems):
         where = f"{path} line {number}"
         try:
-            data = json.loads(line.decode("utf-8"))
+            yield where, json.loads(line.decode("utf-8"))
         except UnicodeDecodeError as error:
             problems.add(where, f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8")
         except (ValueError, RecursionError) as error:
             hint = "; one JSON object a line is expected" if line.startswith(b"[") else ""
             problems.add(where, f"malformed JSON ({error}){hint}")
-        else:
-            try:
-                rows.append(parse_row(data, where))
-            except DataError as error:
-                problems.add(where, str(error))
-    if not rows and len(problems.items) == before:
-        problems.add(str(path), "is empty; one JSON object a line is expected")
-    return rows
 
 
 def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, bytes]]:

@@ -174,6 +174,11 @@ def make_splits(
     return Splits(rest, parts["dev"], parts["test"], found.gold, details)
 
 
+def source_ids(splits: Splits) -> dict[str, str]:
+    """Sample ids of the pool -> ids of their rows: all that leaves `Gold.meta` for teachers."""
+    return {s.id: splits.gold[s.id].meta["source_id"] for s in splits.pool}
+
+
 def content_sha256(gold: GoldBook) -> str:
     """sha256 over ids, answers and explanations in the order of the ids."""
     lines = (json.dumps([key, gold[key].answer, *gold[key].explanation]) for key in sorted(gold))

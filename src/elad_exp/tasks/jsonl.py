@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
 from elad_exp.assets.cache import sha256_of
 from elad_exp.assets.catalogue import AssetRecord
 from elad_exp.data.rows import Problems, Row, answer_kind, check_answers, read_rows
-from elad_exp.data.sources import make_splits
+from elad_exp.data.sources import make_splits, source_ids
 from elad_exp.protocols import Splits
 from elad_exp.tasks.reasoning import ReasoningTask
 
@@ -57,9 +58,10 @@ class JsonlTask(ReasoningTask):
         self.n_dev = n_dev
         self.n_test = n_test
         self.split_seed = split_seed
+        self.source_ids: Mapping[str, str] = {}
 
     def load(self) -> Splits:
-        """Reads, checks and splits. Sets `answers`. Writes nothing.
+        """Reads, checks and splits. Sets `answers` and `source_ids`. Writes nothing.
 
         Raises:
             DataError: A file or row cannot be used, all problems at once, or a split is too small.
@@ -84,6 +86,7 @@ class JsonlTask(ReasoningTask):
                 "assets": [file_record(path).to_dict() for path in self.paths.values()],
             },
         )
+        self.source_ids = source_ids(splits)
         logger.info("%s", describe(self.name, splits, checked))
         return splits
 

@@ -28,7 +28,7 @@ from elad_exp.assets.catalogue import STRATEGYQA
 from elad_exp.assets.models import unreachable
 from elad_exp.data.rows import Problems, Row, answer_kind, checked_text, read_rows
 from elad_exp.data.sentences import split_sentences
-from elad_exp.data.sources import make_splits
+from elad_exp.data.sources import make_splits, source_ids
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
 from elad_exp.tasks.jsonl import describe, file_record
@@ -82,6 +82,7 @@ class StrategyQATask(ReasoningTask):
         self.n_dev = n_dev
         self.n_test = n_test
         self.split_seed = split_seed
+        self.source_ids: Mapping[str, str] = {}
 
     def load(self) -> Splits:
         """Fetches if need be, reads, checks and splits.
@@ -114,6 +115,7 @@ class StrategyQATask(ReasoningTask):
                 "warnings": warnings,
             },
         )
+        self.source_ids = source_ids(splits)
         logger.info("%s (%s)", describe(self.name, splits, {"": rows}), records[0].source)
         return splits
 

@@ -13,8 +13,20 @@ from elad_exp.types import Annotation, Answer, QueryItem, Request
 class Ask(Protocol):
     """How an annotator asks: metered, limited and tried again outside of it."""
 
-    async def __call__(self, request: Request, call: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def __call__(
+        self,
+        request: Request,
+        call: Callable[[], Awaitable[Answer]],
+        recorded: Callable[[int], Answer] | None = None,
+    ) -> Answer:
         """The answer to `request`: from the store, or by `call`.
+
+        Args:
+            request: What is asked.
+            call: Gets the answer.
+            recorded: In place of `call`: the answer that is on record for the n-th time (from 0)
+                that the sample is asked about. It is spent and not paid; whatever it raises comes
+                before anything is reserved.
 
         Raises:
             BudgetExceeded: The budget does not cover it; `call` was not called.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel
 
@@ -23,7 +23,7 @@ from elad_exp.protocols import Task
 from elad_exp.teachers import litellm, messages, replies
 from elad_exp.teachers.annotator import Ask
 from elad_exp.teachers.calling import Calling
-from elad_exp.teachers.endpoint import endpoint, require_reachable
+from elad_exp.teachers.endpoint import Endpoint, endpoint, require_reachable
 from elad_exp.teachers.messages import Message
 from elad_exp.types import (
     Annotation,
@@ -135,8 +135,27 @@ class LanguageModelTeacher:
     @property
     def info(self) -> dict[str, Any]:
         """What `result.json` says of it beside name, model and mode."""
-        price = self._price.to_dict() if self._price else None
-        return {"endpoint": self.endpoint.identity or None, "price": price}
+        return {
+            "endpoint": self.endpoint.identity or None,
+            "temperature": self.temperature,
+            "max_completion_tokens": self.max_completion_tokens,
+            "fresh_per_seed": self.fresh_by is not None,
+            "price": self._price.to_dict() if self._price else None,
+        }
+
+    @classmethod
+    def of(cls, task: Task, settings: Mapping[str, Any], *, seed: int = 0) -> Self:
+        """The teacher whose model, mode and `info` are `settings`, for its requests and for reading
+        its answers: it is never called, so neither litellm nor a server is needed.
+
+        Raises:
+            KeyError, TypeError, ConfigError: `settings` are not those of such a teacher.
+        """
+        names = ("model", "mode", "temperature", "max_completion_tokens", "fresh_per_seed")
+        found = cls(task, seed=seed, **{name: settings[name] for name in names})
+        found.endpoint = Endpoint(identity=settings["endpoint"] or "")
+        found._price = Price.from_dict(settings["price"])
+        return found
 
     def check(self, limits: Limits) -> None:
         """Refuse an unknown model, a missing key or price, or a server that does not answer.

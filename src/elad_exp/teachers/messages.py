@@ -108,6 +108,11 @@ def worked(mode: str, e: Example) -> tuple[str, str] | None:
     return shown, _json(steps=list(e.steps), answer=e.answer)
 
 
+def version(mode: str, task: Task, sample: Sample) -> str:
+    """The version that a prompt of `mode` (`explain`, `single`, `check`, `correct`) has now."""
+    return _preamble(mode, kind(task, sample), task.labels(sample))[1]
+
+
 def numbered(steps: Sequence[str], answer: str | None) -> str:
     """The steps of an attempt, numbered from 1, and its answer."""
     lines = [f"{i}. {step}" for i, step in enumerate(steps, 1)]

@@ -238,22 +238,27 @@ class Purchase:
     # -- calls -------------------------------------------------------------------------------
 
     async def _ask(
-        self, job: Job, request: Request, call: Callable[[], Awaitable[Answer]]
+        self,
+        job: Job,
+        request: Request,
+        call: Callable[[], Awaitable[Answer]],
+        recorded: Callable[[int], Answer] | None = None,
     ) -> Answer:
         """An answer that the run has, or the cache has, or that a call gets; see `Ask`."""
         key = request_key(self.annotator, request, repetition=job.repetition)
         if stored := self.store.settled(self.teacher.run_id, key):
             return _restored(stored)
         shared = self.store.shared(key) if self.annotator.shares_cache else None
+        known = recorded(job.repetition) if recorded else _restored(shared) if shared else None
         pace = self.teacher.pace
         # Two states in one commit, where nothing can come between them.
-        sent = shared is None and pace.unlimited
+        sent = known is None and pace.unlimited
         call_id = await self._reserve(job, key, request, send=sent)
         self._pass_turn(job)
         attempt = 1
         try:
-            if shared is not None:
-                return self._take(call_id, shared)
+            if known is not None:
+                return self._take(call_id, known, request)
             while True:
                 if not sent:
                     await pace.wait(
@@ -263,7 +268,7 @@ class Purchase:
                     self._check()
                     self.store.mark_sent(call_id)
                 try:
-                    return await self._send(call_id, call)
+                    return await self._send(call_id, call, request)
                 except CallFailed as failure:
                     self._fail(call_id, failure)
                     if not failure.retry or attempt == self.calling.attempts:
@@ -321,7 +326,9 @@ class Purchase:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def _send(self, call_id: str, call: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _send(
+        self, call_id: str, call: Callable[[], Awaitable[Answer]], request: Request
+    ) -> Answer:
         self.calls += 1
         start = time.perf_counter()
         answer = await call()
@@ -329,7 +336,7 @@ class Purchase:
             call_id,
             usage=answer.usage,
             status=answer.status,
-            payload=_payload(answer),
+            payload=_payload(answer, request),
             latency_s=time.perf_counter() - start,
         )
         self.teacher.failures_in_a_row = 0
@@ -340,17 +347,17 @@ class Purchase:
             )
         return answer
 
-    def _take(self, call_id: str, shared: StoredCall) -> Answer:
+    def _take(self, call_id: str, known: Answer, request: Request) -> Answer:
         self.store.settle(
             call_id,
-            usage=shared.usage,
-            status=shared.status,
-            payload=shared.payload,
+            usage=known.usage,
+            status=known.status,
+            payload=_payload(known, request),
             latency_s=0.0,
             cached=True,
         )
         self.cached += 1
-        return _restored(shared)
+        return known
 
     def _fail(self, call_id: str, failure: CallFailed) -> None:
         self.failed += 1
@@ -372,10 +379,11 @@ class Purchase:
             )
 
 
-def _payload(answer: Answer) -> dict[str, Any]:
-    """What the store keeps of an answer beside its status and usage."""
+def _payload(answer: Answer, request: Request) -> dict[str, Any]:
+    """What the store keeps of an answer beside its status and usage, and what a recording needs."""
     written = answer.explanation
     return {
+        "prompt_version": request.fields.get("prompt_version"),
         "text": answer.text,
         "reason": answer.reason,
         "explanation": None if written is None else written.to_dict(),

@@ -1,0 +1,131 @@
+"""Delete runs from a store, or only what was answered in them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from elad_exp.budget.database import transaction
+from elad_exp.budget.overview import find_run, stored_runs
+from elad_exp.budget.owner import Owner, is_dead, this_process
+from elad_exp.errors import ConfigError
+
+
+@dataclass
+class Pruning:
+    """What is to be deleted. `alive`: runs that stay, because their process or one of their sweep
+    still runs.
+    """
+
+    runs: list[str] = field(default_factory=list)
+    alive: list[str] = field(default_factory=list)
+    calls: int = 0
+    answers: int = 0
+
+    def __str__(self) -> str:
+        kept = f"; kept, because they still run: {', '.join(self.alive)}" if self.alive else ""
+        names = f" ({', '.join(self.runs)})" if self.runs else ""
+        return f"{len(self.runs)} runs{names}, {self.calls} calls, {self.answers} answers{kept}"
+
+
+def date(text: str) -> float:
+    """Seconds since the epoch at which a day, or a time, in UTC begins.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"--before {text}: write a day like 2026-01-31") from error
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def plan(
+    db: sqlite3.Connection,
+    *,
+    run_id: str | None = None,
+    before: float | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Pruning:
+    """What pruning a run, or all runs that have asked nothing since `before`, would delete.
+
+    Raises:
+        ConfigError: There is no such run, or it still runs.
+    """
+    chosen = [find_run(db, run_id)] if run_id else stored_runs(db)
+    if before is not None:
+        chosen = [run for run in chosen if max(run.started, _latest(db, run.run_id)) < before]
+    found = Pruning()
+    for run in chosen:
+        if _alive(db, run.run_id, now=clock()):
+            found.alive.append(run.run_id)
+            continue
+        calls, answers = db.execute(
+            "SELECT count(*), count(payload) FROM calls WHERE run_id = ?", (run.run_id,)
+        ).fetchone()
+        found.runs.append(run.run_id)
+        found.calls += calls
+        found.answers += answers
+    if run_id and found.alive:
+        raise ConfigError(
+            f"run {run_id} or a job of its sweep still runs; end it, or wait for its end"
+        )
+    return found
+
+
+def prune(db: sqlite3.Connection, runs: list[str], *, answers_only: bool = False) -> None:
+    """Delete runs, or the answers in them; sums of sweeps stay right.
+
+    Raises:
+        ConfigError: A run has begun to ask again; nothing was deleted.
+    """
+    with transaction(db):
+        for run_id in runs:
+            plan(db, run_id=run_id)
+            if answers_only:
+                db.execute("UPDATE calls SET payload = NULL WHERE run_id = ?", (run_id,))
+                continue
+            for table in ("holds", "calls", "runs"):
+                db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+
+
+def compact(db: sqlite3.Connection, path: Path) -> int:
+    """Give the space of what was deleted back, with its texts; returns the file's size in bytes.
+
+    While another process uses the store, that waits for the next time.
+    """
+    with suppress(sqlite3.OperationalError):  # locked
+        db.execute("VACUUM")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.stat().st_size
+
+
+def _latest(db: sqlite3.Connection, run_id: str) -> float:
+    query = "SELECT coalesce(max(reserved_at), 0) FROM calls WHERE run_id = ?"
+    return float(db.execute(query, (run_id,)).fetchone()[0])
+
+
+def _alive(db: sqlite3.Connection, run_id: str, *, now: float) -> bool:
+    """Whether the process that asked last in the run, or in a job of its sweep, still runs.
+
+    Between two purchases a run has no open call, and still counts on what is stored.
+    """
+    rows = db.execute(
+        "SELECT c.host, c.pid, c.start, max(c.lease_until) AS lease_until FROM calls c JOIN runs b"
+        " ON b.run_id = c.run_id JOIN runs a ON a.run_id = b.run_id OR a.sweep = b.sweep"
+        " WHERE a.run_id = ? GROUP BY c.host, c.pid, c.start",
+        (run_id,),
+    )
+    me = this_process()
+    return any(
+        not is_dead(
+            Owner(row["host"], row["pid"], row["start"]), me=me, lease_over=now > row["lease_until"]
+        )
+        for row in rows
+    )
