@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
@@ -29,6 +30,7 @@ _TURNED_DOWN = (409, 425, 429, 503, 529)
 _GIVEN_UP = 408
 _FATAL = (401, 402, 403, 404)
 _MOST_TOKENS = 10**9
+CLOSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +235,15 @@ def load() -> Any:
 
 async def close() -> None:
     """Close the connections of this event loop, if litellm was loaded at all."""
-    if "litellm" in sys.modules:
-        await load().close_litellm_async_clients()
+    if "litellm" not in sys.modules:
+        return
+    # It reports calls to loggers in a task of its own; cancelled with the others, it complains.
+    worker = load_module("litellm.litellm_core_utils.logging_worker").GLOBAL_LOGGING_WORKER
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await worker.flush()
+    await worker.stop()
+    await load().close_litellm_async_clients()
 
 
 def load_module(name: str) -> Any:
