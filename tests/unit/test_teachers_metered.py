@@ -7,8 +7,8 @@ from elad_exp.budget.store import Store
 from elad_exp.errors import EladError, Interrupted
 from elad_exp.protocols import Teacher
 from elad_exp.teachers.gold import GoldTeacher
+from elad_exp.teachers.keys import request_key
 from elad_exp.teachers.oracle import OracleTeacher
-from elad_exp.teachers.purchase import request_key
 from elad_exp.types import Explanation, Query, Request, Spent, Status, Usage
 from tests.unit.teacher_toys import (
     SAMPLE,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elad_exp.errors import EladError, Interrupted, RunStopped
-from elad_exp.teachers import calling, purchase
+from elad_exp.teachers import calling, halt
 from elad_exp.teachers.calling import Billed, CallFailed
 from elad_exp.teachers.pace import WINDOW_S, Pace
 from elad_exp.types import Annotation, Answer, Explanation, Request, Status, Usage
@@ -126,8 +126,8 @@ class Hanging(Timed):
 
 @pytest.mark.parametrize("why", ["interrupted", "too late"])
 def test_open_calls_get_a_while_and_are_then_charged(tmp_path, monkeypatch, why):
-    monkeypatch.setattr(purchase, "GRACE_S", 0.2)
-    monkeypatch.setattr(purchase, "POLL_S", 0.02)
+    monkeypatch.setattr(halt, "GRACE_S", 0.2)
+    monkeypatch.setattr(halt, "POLL_S", 0.02)
     options = {"phase_timeout_s": 0.1} if why == "too late" else {}
     with open_store(tmp_path) as store:
         annotator = Hanging({}, concurrency=2, **options)
@@ -156,7 +156,7 @@ def test_open_calls_get_a_while_and_are_then_charged(tmp_path, monkeypatch, why)
 
 
 def test_what_the_grace_brings_in_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(purchase, "POLL_S", 0.01)
+    monkeypatch.setattr(halt, "POLL_S", 0.01)
     plans = {i.sample.id: [(1, 80, 0)] for i in query(1, 2, 3).items}
     with open_store(tmp_path) as store:
         annotator = Timed(plans, concurrency=2)
@@ -246,7 +246,7 @@ def test_a_pace_does_not_make_calls_wait_that_fit():
 
 
 def test_waiting_for_its_turn_ends_when_the_purchase_stops(tmp_path, monkeypatch):
-    monkeypatch.setattr(purchase, "POLL_S", 0.01)
+    monkeypatch.setattr(halt, "POLL_S", 0.01)
     with open_store(tmp_path) as store:
         annotator = Scripted(requests_per_minute=2, concurrency=4, phase_timeout_s=0.1)
         with pytest.raises(RunStopped, match="2 of 5 annotated"):

@@ -11,7 +11,6 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
@@ -30,7 +29,6 @@ _TURNED_DOWN = (409, 425, 429, 503, 529)
 _GIVEN_UP = 408
 _FATAL = (401, 402, 403, 404)
 _MOST_TOKENS = 10**9
-CLOSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,16 +232,13 @@ def load() -> Any:
 
 
 async def close() -> None:
-    """Close the connections of this event loop, if litellm was loaded at all."""
+    """Close the connections, if litellm was loaded at all."""
     if "litellm" not in sys.modules:
         return
-    # It reports calls to loggers in a task of its own; cancelled with the others, it complains.
-    worker = load_module("litellm.litellm_core_utils.logging_worker").GLOBAL_LOGGING_WORKER
-    with suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_S):
-            await worker.flush()
-    await worker.stop()
-    await load().close_litellm_async_clients()
+    litellm = load()
+    await litellm.close_litellm_async_clients()
+    # It would hand the closed ones out again.
+    litellm.in_memory_llm_clients_cache.flush_cache()
 
 
 def load_module(name: str) -> Any:

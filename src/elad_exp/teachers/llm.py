@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -24,6 +24,7 @@ from elad_exp.teachers import litellm, messages, replies
 from elad_exp.teachers.annotator import Ask
 from elad_exp.teachers.calling import Calling
 from elad_exp.teachers.endpoint import Endpoint, endpoint, require_reachable
+from elad_exp.teachers.meaning import Meaning, NotUsable, understood
 from elad_exp.teachers.messages import Message
 from elad_exp.types import (
     Annotation,
@@ -33,7 +34,6 @@ from elad_exp.types import (
     QueryItem,
     Request,
     Status,
-    StepVerdict,
     Usage,
 )
 
@@ -42,25 +42,6 @@ log = logging.getLogger(__name__)
 MODES = ("single", "sequential", "explain")
 LONGEST_REASON = 300
 _MESSAGE_TOKENS = 4  # role and delimiters, in chat templates
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a reply says. `right` and `reason` are a check's; the rest an explanation's."""
-
-    explanation: Explanation | None = None
-    verdicts: tuple[StepVerdict, ...] = ()
-    first_error: int | None = None
-    right: bool = True
-    reason: str = ""
-
-
-class NotUsable(Exception):
-    """An answer that no annotation can be made of."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.reason)
-        self.answer = answer
 
 
 class LanguageModelTeacher:
@@ -334,7 +315,7 @@ class LanguageModelTeacher:
             )
 
         async def call() -> Answer:
-            return read(await self.reply(request, schema), request, schema, mean)
+            return understood(await self.reply(request, schema), request, schema, mean)
 
         answer = await ask(request, call)
         said.append(answer.text)
@@ -368,31 +349,3 @@ class LanguageModelTeacher:
             reason = "no usage was reported: charged at the bound"
             log.warning("%s", reason)
         return Answer(reply.text, reply.status, usage, reason)
-
-
-def read(
-    answer: Answer,
-    request: Request,
-    schema: type[replies.R],
-    mean: Callable[[replies.R], Meaning],
-) -> Answer:
-    """The answer with the status that reading it gives, and what it makes of the sample."""
-    text = answer.text
-    if len(text) > replies.LONGEST:
-        text = text[: replies.LONGEST]
-        return replace(
-            answer,
-            text=text,
-            status=Status.UNPARSED if answer.status is Status.OK else answer.status,
-            reason=f"{len(answer.text)} characters, cut to {replies.LONGEST}",
-        )
-    if answer.status is Status.TRUNCATED:
-        limit = request.bound.completion_tokens
-        return replace(answer, reason=f"cut off at max_completion_tokens={limit}")
-    if answer.status is not Status.OK:
-        return replace(answer, reason=answer.reason or "the teacher or a filter refused")
-    try:
-        meaning = mean(replies.read(text, schema))
-    except replies.Unusable as error:
-        return replace(answer, status=Status.UNPARSED, reason=str(error))
-    return replace(answer, explanation=meaning.explanation)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import atexit
 import logging
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from elad_exp.budget.budget import Limits, remaining
@@ -19,6 +19,30 @@ from elad_exp.teachers.purchase import Purchase
 from elad_exp.types import Annotation, Query, Spent
 
 log = logging.getLogger(__name__)
+
+
+@cache
+def event_loop() -> asyncio.AbstractEventLoop:
+    """The loop of all teachers of this process, until its end: clients keep their connections in
+    it, and what litellm keeps does not survive a change of loops.
+    """
+    loop = asyncio.new_event_loop()
+    atexit.register(_end, loop)
+    return loop
+
+
+def cancel_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what is left in `loop` and wait until it has ended."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:  # all of them first, so that none goes on because another has ended
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks))
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    cancel_tasks(loop)
+    loop.close()
 
 
 class MeteredTeacher:
@@ -64,9 +88,7 @@ class MeteredTeacher:
         self.last_refusal: str | None = None
         self.overrun: str | None = None
         self.failures_in_a_row = 0
-        # One loop for all queries: clients keep their connections.
-        self._loop = asyncio.new_event_loop()
-        self._end = weakref.finalize(self, self._loop.close)
+        self._loop = event_loop()
 
     def annotate(self, query: Query) -> list[Annotation]:
         """Annotations in query order; fewer than items when the budget ran out (`last_refusal`).
@@ -81,7 +103,7 @@ class MeteredTeacher:
         try:
             bought = self._loop.run_until_complete(purchase.run())
         except (KeyboardInterrupt, SystemExit):  # they end the loop at once, not its tasks
-            self._cancel_tasks()
+            cancel_tasks(self._loop)
             raise
         self.last_refusal = purchase.refusal
         if purchase.refusal:
@@ -89,18 +111,8 @@ class MeteredTeacher:
         return bought
 
     def close(self) -> None:
-        """Close connections, and the loop that calls run in."""
-        if self._end.alive:
-            self._loop.run_until_complete(self.annotator.close())
-            self._cancel_tasks()  # litellm leaves some of its own
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._end()
-
-    def _cancel_tasks(self) -> None:
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                self._loop.run_until_complete(task)
+        """Close connections."""
+        self._loop.run_until_complete(self.annotator.close())
 
     def spent(self, *, before_round: int | None = None) -> Spent:
         """What the run, or its rounds below `before_round`, would have cost with an empty cache;

@@ -9,33 +9,23 @@ which items a budget covers does not depend on how many are asked about at a tim
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from elad_exp.budget.ledger import StoredCall
-from elad_exp.errors import BudgetExceeded, Interrupted, RunStopped
-from elad_exp.teachers.annotator import Annotator
+from elad_exp.errors import BudgetExceeded, RunStopped
 from elad_exp.teachers.calling import Billed, CallFailed, Progress
+from elad_exp.teachers.halt import Halt, Stopped
+from elad_exp.teachers.keys import payload, request_key, restored
 from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Status
 
 if TYPE_CHECKING:
     from elad_exp.teachers.metered import MeteredTeacher
 
 log = logging.getLogger(__name__)
-
-GRACE_S = 10.0
-"""For open calls to come back once a run is to stop: they are paid for anyway."""
-POLL_S = 0.1
-
-
-class Stopped(Exception):
-    """Ends an annotation, because the purchase is stopping; nothing is wrong with it."""
 
 
 @dataclass
@@ -48,27 +38,6 @@ class Job:
     repetition: int
     first: bool = True
     holds: bool = False
-
-
-def request_key(annotator: Annotator, request: Request, *, repetition: int = 0) -> str:
-    """sha256 of the canonical request: all that shapes the answer, nothing about the run.
-
-    Args:
-        annotator: Who is asked.
-        request: What is asked; names prompt version and sampling fields.
-        repetition: How many times the sample was asked about before. Without it, asking again
-            after an unusable answer would be served that answer.
-    """
-    identity = {
-        "teacher": annotator.name,
-        "model": annotator.model,
-        "request": request.fields,
-        "repetition": repetition,
-    }
-    if annotator.fresh_by is not None:
-        identity["seed"] = annotator.fresh_by
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Purchase:
@@ -92,8 +61,12 @@ class Purchase:
         self._turn = asyncio.Lock()
         self._open = 0
         self._changed = asyncio.Event()
-        self._why: BaseException | None = None
-        self._stopping = asyncio.Event()
+        self._halt = Halt(
+            teacher.interrupted,
+            self.calling.phase_timeout_s,
+            on_stop=self._tell,
+            progress=lambda: f"{self.done} of {len(query.items)} annotated",
+        )
 
     def _line_up(self) -> list[Job]:
         asked = self.store.times_asked(self.teacher.run_id, before_round=self.query.round)
@@ -110,81 +83,35 @@ class Purchase:
         Raises:
             BaseException: Why the purchase had to stop. What was bought is in the store.
         """
+        if not self.query.items:
+            return []
         n = min(self.calling.concurrency, len(self.query.items))
         workers = [asyncio.create_task(self._work()) for _ in range(n)]
-        watch = asyncio.create_task(self._watch(workers))
+        watch = asyncio.create_task(self._halt.watch(workers))
         try:
             ended, going = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
             for worker in ended:
                 if not worker.cancelled() and (error := worker.exception()):
-                    self._stop(error)
+                    self._halt.stop(error)
             if going:
                 await asyncio.wait(going)
         finally:
             watch.cancel()
-        if self._why is not None:
-            raise self._why
+        if self._halt.why is not None:
+            raise self._halt.why
         return [annotation for annotation in self._bought if annotation is not None]
-
-    # -- stopping ----------------------------------------------------------------------------
-
-    def _stop(self, why: BaseException) -> None:
-        """Send nothing more; the first reason counts."""
-        self._why = self._why or why
-        self._stopping.set()
-        self._tell()
-
-    def _check(self) -> None:
-        """Raises `Stopped` if nothing more may be sent."""
-        if self._why is None and self.teacher.interrupted is not None:
-            try:
-                self.teacher.interrupted()
-            except Interrupted as error:
-                self._stop(error)
-        if self._why is not None:
-            raise Stopped
-
-    async def _watch(self, workers: list[asyncio.Task[None]]) -> None:
-        end = self.calling.phase_timeout_s
-        until = time.monotonic() + end if end else None
-        while self._why is None:
-            await asyncio.sleep(POLL_S)
-            if until is not None and time.monotonic() > until:
-                asked = f"{self.done} of {len(self.query.items)}"
-                self._stop(
-                    RunStopped(
-                        "teacher_timeout",
-                        f"teacher.phase_timeout_s={end:g} passed with {asked} annotated",
-                    )
-                )
-            try:
-                self._check()
-            except Stopped:
-                break
-        await asyncio.sleep(GRACE_S)
-        for worker in workers:
-            worker.cancel()
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, unless the purchase stops meanwhile."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
-        raise Stopped
 
     # -- annotations -------------------------------------------------------------------------
 
     async def _work(self) -> None:
         while True:
             await self._turn.acquire()
-            job = None if self._why or self.refusal else next(self._jobs, None)
+            job = None if self._halt.why or self.refusal else next(self._jobs, None)
             if job is None:
                 self._turn.release()
                 return
             try:
-                self._check()
+                self._halt.check()
                 await self._annotate(job)
             except Stopped:
                 return
@@ -247,9 +174,9 @@ class Purchase:
         """An answer that the run has, or the cache has, or that a call gets; see `Ask`."""
         key = request_key(self.annotator, request, repetition=job.repetition)
         if stored := self.store.settled(self.teacher.run_id, key):
-            return _restored(stored)
+            return restored(stored)
         shared = self.store.shared(key) if self.annotator.shares_cache else None
-        known = recorded(job.repetition) if recorded else _restored(shared) if shared else None
+        known = recorded(job.repetition) if recorded else restored(shared) if shared else None
         pace = self.teacher.pace
         # Two states in one commit, where nothing can come between them.
         sent = known is None and pace.unlimited
@@ -263,9 +190,9 @@ class Purchase:
                 if not sent:
                     await pace.wait(
                         request.expected.prompt_tokens + request.bound.completion_tokens,
-                        self._pause,
+                        self._halt.pause,
                     )
-                    self._check()
+                    self._halt.check()
                     self.store.mark_sent(call_id)
                 try:
                     return await self._send(call_id, call, request)
@@ -278,7 +205,7 @@ class Purchase:
                     self._open -= 1
                     call_id, sent = "", False
                     call_id = await self._reserve(job, key, request)
-                    await self._pause(self.calling.pause(attempt, failure))
+                    await self._halt.pause(self.calling.pause(attempt, failure))
                 attempt += 1
         finally:
             if call_id:
@@ -294,7 +221,7 @@ class Purchase:
             BudgetExceeded: It does not fit, though no other call is open.
         """
         while True:
-            self._check()
+            self._halt.check()
             if self.teacher.overrun is not None:
                 raise BudgetExceeded(self.teacher.overrun)
             changed = self._changed
@@ -336,7 +263,7 @@ class Purchase:
             call_id,
             usage=answer.usage,
             status=answer.status,
-            payload=_payload(answer, request),
+            payload=payload(answer, request),
             latency_s=time.perf_counter() - start,
         )
         self.teacher.failures_in_a_row = 0
@@ -352,7 +279,7 @@ class Purchase:
             call_id,
             usage=known.usage,
             status=known.status,
-            payload=_payload(known, request),
+            payload=payload(known, request),
             latency_s=0.0,
             cached=True,
         )
@@ -372,25 +299,8 @@ class Purchase:
         self.teacher.failures_in_a_row += 1
         n = self.teacher.failures_in_a_row
         if failure.fatal:
-            self._stop(RunStopped("teacher", f"the teacher turns calls down: {failure}"))
+            self._halt.stop(RunStopped("teacher", f"the teacher turns calls down: {failure}"))
         elif n >= self.calling.give_up_after:
-            self._stop(
+            self._halt.stop(
                 RunStopped("teacher", f"the teacher failed {n} times in a row; the last: {failure}")
             )
-
-
-def _payload(answer: Answer, request: Request) -> dict[str, Any]:
-    """What the store keeps of an answer beside its status and usage, and what a recording needs."""
-    written = answer.explanation
-    return {
-        "prompt_version": request.fields.get("prompt_version"),
-        "text": answer.text,
-        "reason": answer.reason,
-        "explanation": None if written is None else written.to_dict(),
-    }
-
-
-def _restored(stored: StoredCall) -> Answer:
-    kept = {key: stored.payload.get(key) for key in ("text", "reason", "explanation")}
-    kept = {key: value for key, value in kept.items() if value is not None}
-    return Answer.from_dict(kept | {"usage": stored.usage.to_dict(), "status": str(stored.status)})

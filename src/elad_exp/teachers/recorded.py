@@ -14,8 +14,8 @@ from elad_exp.protocols import SourcedTask, Task
 from elad_exp.teachers import messages, replies
 from elad_exp.teachers.annotator import Ask
 from elad_exp.teachers.calling import Calling
+from elad_exp.teachers.keys import request_key
 from elad_exp.teachers.llm import LanguageModelTeacher
-from elad_exp.teachers.purchase import request_key
 from elad_exp.teachers.recording import Entry, Recording, from_file, from_store
 from elad_exp.teachers.texts import prompt_text
 from elad_exp.teachers.tokens import count_tokens

@@ -1,0 +1,56 @@
+"""What an answer of a language model means for the sample, and what cannot be made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from elad_exp.teachers import replies
+from elad_exp.types import Answer, Explanation, Request, Status, StepVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a reply says. `right` and `reason` are a check's; the rest an explanation's."""
+
+    explanation: Explanation | None = None
+    verdicts: tuple[StepVerdict, ...] = ()
+    first_error: int | None = None
+    right: bool = True
+    reason: str = ""
+
+
+class NotUsable(Exception):
+    """An answer that no annotation can be made of."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.reason)
+        self.answer = answer
+
+
+def understood(
+    answer: Answer,
+    request: Request,
+    schema: type[replies.R],
+    mean: Callable[[replies.R], Meaning],
+) -> Answer:
+    """The answer with the status that reading it gives, and what it makes of the sample."""
+    text = answer.text
+    if len(text) > replies.LONGEST:
+        text = text[: replies.LONGEST]
+        return replace(
+            answer,
+            text=text,
+            status=Status.UNPARSED if answer.status is Status.OK else answer.status,
+            reason=f"{len(answer.text)} characters, cut to {replies.LONGEST}",
+        )
+    if answer.status is Status.TRUNCATED:
+        limit = request.bound.completion_tokens
+        return replace(answer, reason=f"cut off at max_completion_tokens={limit}")
+    if answer.status is not Status.OK:
+        return replace(answer, reason=answer.reason or "the teacher or a filter refused")
+    try:
+        meaning = mean(replies.read(text, schema))
+    except replies.Unusable as error:
+        return replace(answer, status=Status.UNPARSED, reason=str(error))
+    return replace(answer, explanation=meaning.explanation)
