@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from elad_exp.errors import EladError, Interrupted, RunStopped
@@ -202,6 +202,7 @@ def test_the_breaker_counts_answers_that_could_not_be_had_in_a_row(tmp_path, mon
     st.lists(st.tuples(st.floats(0, 40), st.integers(0, 60)), max_size=25),
     st.booleans(),
 )
+@example(requests=1, tokens=None, calls=[(1.2293482807823395, 0), (0, 0), (0, 0)], together=False)
 def test_no_minute_holds_more_than_the_limits(requests, tokens, calls, together):
     now = [1000.0]
     sent = []

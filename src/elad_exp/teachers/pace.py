@@ -54,7 +54,8 @@ class Pace:
 
     def _pause(self, tokens: int) -> float:
         now = self._clock()
-        while self._sent and self._sent[0][0] <= now - WINDOW_S:
+        # The same sum as below: what is due by one of them must be gone by the other.
+        while self._sent and self._sent[0][0] + WINDOW_S <= now:
             self._tokens -= self._sent.popleft()[1]
         many = self.requests is not None and len(self._sent) >= self.requests
         much = self.tokens is not None and self._sent and self._tokens + tokens > self.tokens
