@@ -175,7 +175,9 @@ def _serve(name: str, port: int) -> None:
         # The seed counts from the start: the same requests in the same order, the same answers.
         Serve(force_model=name, host=HOST, port=port, default_seed=0)
     except KeyboardInterrupt:
-        print("stopped")
+        print("stopped", flush=True)
+        # A generation that is still running in its thread would abort the interpreter's end.
+        os._exit(0)
 
 
 if __name__ == "__main__":
