@@ -74,6 +74,7 @@ class Store:
         self._owner = owner or this_process()
         self._clock = clock
         self._db = open_database(self.path)
+        self._holding: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -147,9 +148,7 @@ class Store:
                 wall_s=wall_s,
             ):
                 raise BudgetExceeded(refused)
-            self._begin(run_id, None, now)
-            count = "UPDATE runs SET last_call = last_call + 1 WHERE run_id = ? RETURNING last_call"
-            call_id = f"{run_id}:{self._db.execute(count, (run_id,)).fetchone()[0]}"
+            call_id = f"{run_id}:{self._next_number(run_id, now)}"
             state = "sent" if send else "reserved"
             cost = (bound.prompt_tokens, bound.completion_tokens, pico_usd(bound.usd))
             self._db.execute(
@@ -163,7 +162,8 @@ class Store:
                     *(*cost, *cost, wall_s, *holder, now, now if send else None),
                 ),
             )
-            self._hold(run_id, annotation, ahead_calls, ahead, holder)
+            if ahead_calls or annotation in self._holding:
+                self._hold(run_id, annotation, ahead_calls, ahead, holder)
         return call_id
 
     def drop_hold(self, run_id: str, annotation: str) -> None:
@@ -194,7 +194,7 @@ class Store:
             Whether the usage exceeds the bound, in tokens or in dollars.
         """
         check_usage(usage)
-        self._move(
+        excess = self._move(
             call_id,
             ("reserved",) if cached else ("sent",),
             "settled",
@@ -207,7 +207,6 @@ class Store:
             latency_s=latency_s,
             closed_at=self._clock(),
         )
-        excess = bool(ledger_line(self._row(call_id))["excess"])
         if excess:
             log.warning("call %s cost more than its bound: %s", call_id, usage)
         return excess
@@ -350,15 +349,25 @@ class Store:
             (run_id, now, sweep),
         )
 
+    def _next_number(self, run_id: str, now: float) -> int:
+        count = "UPDATE runs SET last_call = last_call + 1 WHERE run_id = ? RETURNING last_call"
+        row = self._db.execute(count, (run_id,)).fetchone()
+        if row is None:  # its first call, of a run that nobody has begun
+            self._begin(run_id, None, now)
+            row = self._db.execute(count, (run_id,)).fetchone()
+        return int(row[0])
+
     def _hold(
         self, run_id: str, annotation: str, calls: int, cost: Usage, holder: tuple[object, ...]
     ) -> None:
         if calls:
+            self._holding.add(annotation)
             self._db.execute(
                 "INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (run_id, annotation, calls, cost.tokens, pico_usd(cost.usd), *holder),
             )
         else:
+            self._holding.discard(annotation)
             self._db.execute(
                 "DELETE FROM holds WHERE run_id = ? AND annotation = ?", (run_id, annotation)
             )
@@ -380,17 +389,20 @@ class Store:
         )
         return stored_call(rows[0]) if rows else None
 
-    def _move(self, call_id: str, origins: tuple[str, ...], state: str, **columns: Any) -> None:
+    def _move(self, call_id: str, origins: tuple[str, ...], state: str, **columns: Any) -> bool:
+        """Change the state; returns whether the call now costs more than its bound."""
         changes = ", ".join(f"{name} = ?" for name in ("state", *columns))
         marks = ", ".join("?" for _ in origins)
         # Losing another state than `sent` costs money at worst, at the call's bound.
         with transaction(self._db, durable=state == "sent"):
-            done = self._db.execute(
-                f"UPDATE calls SET {changes} WHERE call_id = ? AND state IN ({marks})",
+            row = self._db.execute(
+                f"UPDATE calls SET {changes} WHERE call_id = ? AND state IN ({marks}) RETURNING"
+                " prompt_tokens + completion_tokens > bound_prompt_tokens + bound_completion_tokens"
+                " OR pico_usd > bound_pico_usd",
                 (state, *columns.values(), call_id, *origins),
-            )
-            if done.rowcount == 1:
-                return
+            ).fetchone()
+            if row is not None:
+                return bool(row[0])
             now = self._row(call_id)["state"]
             raise IllegalTransition(
                 f"call {call_id} is {now}; only a call that is {' or '.join(origins)} can become "

@@ -48,12 +48,8 @@ def refusal(
     further calls; under `scope: sweep` those of all its runs, without what the cache answered.
     """
     used = _used(db, run_id, annotation, sweep=limits.scope == "sweep")
-    known = db.execute(
-        "SELECT 1 FROM calls WHERE run_id = ? AND annotation = ? AND state != 'released' LIMIT 1",
-        (run_id, annotation),
-    ).fetchone()
     asked = {
-        "annotations": 0 if known else 1,
+        "annotations": 0 if used["known"] else 1,
         "calls": 1 + ahead_calls,
         "tokens": bound.tokens + ahead.tokens,
     }
@@ -86,20 +82,20 @@ def _used(db: sqlite3.Connection, run_id: str, annotation: str, *, sweep: bool) 
         f"coalesce(sum(used_{name}{free.format(name)}), 0) AS {name}"
         for name in ("calls", "tokens", "pico_usd")
     )
+    held = ", ".join(
+        f"coalesce(sum({name}), 0) AS held_{name}" for name in ("calls", "tokens", "pico_usd")
+    )
     used = dict(
         db.execute(
-            f"SELECT coalesce(sum(used_annotations), 0) AS annotations, {summed} FROM runs"
-            f" WHERE {whose}",
-            values,
+            "SELECT * FROM (SELECT coalesce(sum(used_annotations), 0) AS annotations, "
+            f"{summed} FROM runs WHERE {whose}), (SELECT {held} FROM holds WHERE {whose}"
+            " AND NOT (run_id = ? AND annotation = ?)), (SELECT EXISTS (SELECT 1 FROM calls"
+            " WHERE run_id = ? AND annotation = ? AND state != 'released') AS known)",
+            (*values, *values, run_id, annotation, run_id, annotation),
         ).fetchone()
     )
-    held = db.execute(
-        "SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(tokens), 0) AS tokens,"
-        f" coalesce(sum(pico_usd), 0) AS pico_usd FROM holds WHERE {whose}"
-        " AND NOT (run_id = ? AND annotation = ?)",
-        (*values, run_id, annotation),
-    ).fetchone()
-    return used | {name: used[name] + held[name] for name in ("calls", "tokens", "pico_usd")}
+    sums = {n: used[n] + used[f"held_{n}"] for n in ("calls", "tokens", "pico_usd")}
+    return used | sums
 
 
 def _refused(unit: str, limit: float, used: float, asked: float, scope: str) -> str:

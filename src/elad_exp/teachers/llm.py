@@ -314,13 +314,20 @@ class LanguageModelTeacher:
                 )
             )
 
+        meaning: Meaning | None = None
+
         async def call() -> Answer:
-            return understood(await self.reply(request, schema), request, schema, mean)
+            nonlocal meaning
+            reply = await self.reply(request, schema)
+            answer, meaning = understood(reply, request, schema, mean)
+            return answer
 
         answer = await ask(request, call)
         said.append(answer.text)
         if answer.status is not Status.OK:
             raise NotUsable(answer)
+        if meaning is not None:
+            return meaning
         try:
             return mean(replies.read(answer.text, schema))
         except replies.Unusable as error:  # an earlier version could read it

@@ -33,24 +33,21 @@ def understood(
     request: Request,
     schema: type[replies.R],
     mean: Callable[[replies.R], Meaning],
-) -> Answer:
-    """The answer with the status that reading it gives, and what it makes of the sample."""
+) -> tuple[Answer, Meaning | None]:
+    """The answer with the status that reading it gives, and what it says; None if not `ok`."""
     text = answer.text
     if len(text) > replies.LONGEST:
         text = text[: replies.LONGEST]
-        return replace(
-            answer,
-            text=text,
-            status=Status.UNPARSED if answer.status is Status.OK else answer.status,
-            reason=f"{len(answer.text)} characters, cut to {replies.LONGEST}",
-        )
+        status = Status.UNPARSED if answer.status is Status.OK else answer.status
+        reason = f"{len(answer.text)} characters, cut to {replies.LONGEST}"
+        return replace(answer, text=text, status=status, reason=reason), None
     if answer.status is Status.TRUNCATED:
         limit = request.bound.completion_tokens
-        return replace(answer, reason=f"cut off at max_completion_tokens={limit}")
+        return replace(answer, reason=f"cut off at max_completion_tokens={limit}"), None
     if answer.status is not Status.OK:
-        return replace(answer, reason=answer.reason or "the teacher or a filter refused")
+        return replace(answer, reason=answer.reason or "the teacher or a filter refused"), None
     try:
         meaning = mean(replies.read(text, schema))
     except replies.Unusable as error:
-        return replace(answer, status=Status.UNPARSED, reason=str(error))
-    return replace(answer, explanation=meaning.explanation)
+        return replace(answer, status=Status.UNPARSED, reason=str(error)), None
+    return replace(answer, explanation=meaning.explanation), meaning

@@ -182,10 +182,11 @@ class Purchase:
         sent = known is None and pace.unlimited
         call_id = await self._reserve(job, key, request, send=sent)
         self._pass_turn(job)
-        attempt = 1
+        attempt, answer = 1, None
         try:
             if known is not None:
-                return self._take(call_id, known, request)
+                answer = self._take(call_id, known, request)
+                return answer
             while True:
                 if not sent:
                     await pace.wait(
@@ -195,7 +196,8 @@ class Purchase:
                     self._halt.check()
                     self.store.mark_sent(call_id)
                 try:
-                    return await self._send(call_id, call, request)
+                    answer = await self._send(call_id, call, request)
+                    return answer
                 except CallFailed as failure:
                     self._fail(call_id, failure)
                     if not failure.retry or attempt == self.calling.attempts:
@@ -208,10 +210,10 @@ class Purchase:
                     await self._halt.pause(self.calling.pause(attempt, failure))
                 attempt += 1
         finally:
-            if call_id:
+            if call_id and answer is None:
                 # Released if it was not sent, charged at its bound if it was and has no answer.
                 self.store.abandon(call_id)
-                self._open -= 1
+            self._open -= bool(call_id)
             self._tell()
 
     async def _reserve(self, job: Job, key: str, request: Request, *, send: bool = False) -> str:
