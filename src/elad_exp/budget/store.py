@@ -39,7 +39,8 @@ from elad_exp.budget.ledger import (
     utc,
 )
 from elad_exp.budget.money import check_usage, dollars, pico_usd
-from elad_exp.budget.owner import Owner, is_dead, this_process
+from elad_exp.budget.owner import Owner, this_process
+from elad_exp.budget.recovery import recover
 from elad_exp.budget.sums import add_up, refusal
 from elad_exp.errors import BudgetExceeded
 from elad_exp.types import Spent, Status, Usage
@@ -233,40 +234,7 @@ class Store:
         """Close what dead processes left open: never sent is released, sent becomes unknown. Of
         the other jobs of its sweep as well.
         """
-        jobs = self._select(
-            "SELECT b.run_id FROM runs a JOIN runs b ON b.sweep = a.sweep AND b.run_id != a.run_id"
-            " WHERE a.run_id = ?",
-            run_id,
-        )
-        for job in jobs:
-            self._recover(job["run_id"])
-        return self._recover(run_id)
-
-    def _recover(self, run_id: str) -> Recovered:
-        now = self._clock()
-        moved = {"released": 0, "unknown": 0}
-        left_open = 0
-        with transaction(self._db):
-            for row in self._select(
-                "SELECT * FROM calls WHERE run_id = ? AND state IN ('reserved', 'sent')", run_id
-            ):
-                holder = Owner(row["host"], row["pid"], row["start"])
-                if not is_dead(holder, me=self._owner, lease_over=now > row["lease_until"]):
-                    left_open += 1
-                    continue
-                state = "released" if row["state"] == "reserved" else "unknown"
-                moved[state] += 1
-                self._db.execute(
-                    "UPDATE calls SET state = ?, closed_at = ? WHERE call_id = ?",
-                    (state, now, row["call_id"]),
-                )
-            for row in self._select("SELECT * FROM holds WHERE run_id = ?", run_id):
-                holder = Owner(row["host"], row["pid"], row["start"])
-                if is_dead(holder, me=self._owner, lease_over=now > row["lease_until"]):
-                    self._hold(run_id, row["annotation"], 0, Usage(), ())
-        if left_open:
-            log.warning("run %s: %d calls of a live process are still open", run_id, left_open)
-        return Recovered(**moved, left_open=left_open)
+        return recover(self._db, run_id, me=self._owner, now=self._clock())
 
     # -- reading -----------------------------------------------------------------------------
 
