@@ -135,8 +135,8 @@ def open_calls(path):
 @pytest.mark.parametrize(
     ("coroutines", "deaths", "annotations"),
     [
-        (8, (None, 37), 30),
-        pytest.param(32, (None, 60, None, 200), 400, marks=pytest.mark.slow),
+        (8, (None, 12), 60),
+        pytest.param(32, (None, 60, None, 100), 600, marks=pytest.mark.slow),
         pytest.param(32, (1, 2, 33, None), 200, marks=pytest.mark.slow),
         pytest.param(32, (90, 91, 92, 93), 400, marks=pytest.mark.slow),
     ],
