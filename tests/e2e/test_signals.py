@@ -237,7 +237,7 @@ main(sys.argv[2:])
 """
 
 
-@pytest.mark.parametrize("calls", [9, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("calls", [pytest.param(9, marks=pytest.mark.slow), 4])
 def test_a_run_killed_in_a_purchase_ends_with_the_same_ids_and_the_same_bill(
     tmp_path: Path, calls: int, whole: dict[str, Any]
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_mistake_in_what_all_jobs_share_is_told_once_before_any(
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_into_the_folder_of_another_leaves_its_results(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     assert sweep(folder, "seed=0", "schedule.rounds=1") == 0
@@ -137,6 +138,7 @@ def test_a_sweep_into_the_folder_of_another_leaves_its_results(tmp_path: Path) -
     assert [result(path) for path in jobs(folder)] == before
 
 
+@pytest.mark.slow
 def test_all_sweep_syntaxes_of_hydra_are_swept(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     assert sweep(folder, "seed=range(0,2)", "stopping=[budget,rounds]", "schedule.rounds=1") == 0

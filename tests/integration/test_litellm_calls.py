@@ -14,7 +14,7 @@ pytest.importorskip("litellm", reason="litellm is not installed (extra `litellm`
 
 from elad_exp.teachers.calling import Billed, CallFailed
 from elad_exp.teachers.endpoint import Endpoint
-from elad_exp.teachers.litellm import Reply, call
+from elad_exp.teachers.litellm import Reply, call, close
 from elad_exp.teachers.replies import Written
 from elad_exp.types import Status
 from tests.helpers_openai import Fault, Server, serve
@@ -37,16 +37,21 @@ def server() -> Iterator[Server]:
 def ask(server: Server, *faults: Fault, url: str = "", **options: Any) -> Reply:
     server.faults[:] = faults
     server.requests.clear()
-    return asyncio.run(
-        call(
-            [{"role": "user", "content": "hi"}],
-            model=options.pop("model", "openai/scripted"),
-            endpoint=Endpoint(url or server.url, key="canary-91c2"),
-            max_completion_tokens=20,
-            timeout_s=options.pop("timeout_s", 10.0),
-            **options,
-        )
-    )
+
+    async def once() -> Reply:
+        try:
+            return await call(
+                [{"role": "user", "content": "hi"}],
+                model=options.pop("model", "openai/scripted"),
+                endpoint=Endpoint(url or server.url, key="canary-91c2"),
+                max_completion_tokens=20,
+                timeout_s=options.pop("timeout_s", 10.0),
+                **options,
+            )
+        finally:
+            await close()  # its sockets would be found open in another test
+
+    return asyncio.run(once())
 
 
 def test_an_answer_comes_with_its_usage(server: Server) -> None:

@@ -19,6 +19,7 @@ from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Status
 N = 300
 
 
+@pytest.mark.slow
 def test_every_question_is_found_and_answered_as_well_as_palm_did(
     tmp_path: Path, shared_data: Path
 ) -> None:

@@ -37,6 +37,7 @@ def test_the_tokenizer_depends_neither_on_the_seed_nor_on_the_order_of_the_pool(
     assert other.get_vocab() == vocabulary
 
 
+@pytest.mark.slow
 def test_the_tokenizer_is_the_same_in_another_process() -> None:
     code = (
         "from tests.unit.student_toys import tiny; t = tiny()[1];"
