@@ -264,10 +264,14 @@ class Assembly:
         teacher.on_progress = lambda p: self.console.advance(
             p.done, p.total, "" if free else str(p)
         )
+        return teacher
+
+    def begin(self, parts: Parts) -> None:
+        """Tell the store that this process works on the run, and close what dead ones left."""
+        annotator = parts.teacher.annotator
         settings = {key: getattr(annotator, key) for key in ("name", "model", "mode")}
         self.store.begin(self.run_id, sweep=self.sweep, teacher=settings | annotator.info)
         self.store.recover(self.run_id)
-        return teacher
 
     def _rounds(
         self,

@@ -156,7 +156,8 @@ def _prune(arguments: argparse.Namespace) -> int:
     before = date(arguments.before) if arguments.before else None
     db, path = _open(arguments)
     with closing(db):
-        found = plan(db, run_id=arguments.run, before=before)
+        answers_only = arguments.answers_only
+        found = plan(db, run_id=arguments.run, before=before, answers_only=answers_only)
     what = "only answers of " if arguments.answers_only else ""
     if not arguments.yes:
         print(f"to be deleted: {what}{found}\nnothing was deleted; add --yes to delete it")

@@ -94,7 +94,7 @@ def plan(config: DictConfig, *, console: Console) -> list[RoundPlan]:
     student: BuiltStudent = maker.build(task, splits, seed=config.seed)
     engine = student.engine(task)
     splits, _ = drop_too_long(splits, engine.fits)
-    attempts = Attempts(task, splits, student)
+    attempts = Attempts(task, splits, student, shown=annotator.mode != "explain")
     console.say(
         f"plan      {config.name}: {annotator.name} ({annotator.model}, {annotator.mode}); nothing "
         "is called, nothing is written"
@@ -115,17 +115,16 @@ class Attempts:
     teacher, prompt or selector of a run sees them.
     """
 
-    def __init__(self, task: Task, splits: Splits, student: BuiltStudent) -> None:
-        self.task, self.gold, self.student = task, splits.gold, student
+    def __init__(self, task: Task, splits: Splits, student: BuiltStudent, *, shown: bool) -> None:
+        self.task, self.gold, self.student, self.shown = task, splits.gold, student, shown
         self.some = draw_uniform(
             splits.pool, min(SAMPLED, len(splits.pool)), seed=0, purpose=("plan",)
         )
         tokenizer = student.tokenizer
         decoded = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
         widest = max(len(text.encode("utf-8")) for text in decoded)
-        # A step takes two tokens at least: one to say something, one to end the line.
-        steps = max(1, student.max_new_tokens // 2)
-        self.longest = Explanation.of(["x" * 2 * widest] * steps, "x" * widest)
+        # A token may end a line, so each may be a step of its own.
+        self.longest = Explanation.of(["x" * widest] * student.max_new_tokens, "x" * widest)
         targets = target_ids(tokenizer, [task.target(s, self.likely(s)) for s in self.some])
         written = sum(map(len, targets)) / len(self.some)
         self.target_tokens = min(written, student.max_new_tokens)
@@ -206,7 +205,8 @@ def student_side(
             plan.trained = config.schedule.steps_per_round * config.optim.batch_size * whole
         if 0 < plan.round < len(rounds) - 1:
             scored = min(selection.candidates or left, left)
-            greedy = scored if needs - components.TEXT else plan.annotations
+            shown = plan.annotations if attempts.shown else 0
+            greedy = scored if needs - components.TEXT else shown
             k = selection.samples if needs & components.SAMPLED else 0
             plan.generated += target * (greedy + k * scored)
         left -= plan.annotations
@@ -215,7 +215,7 @@ def student_side(
 
 def add_waiting(rounds: Sequence[RoundPlan], annotator: Annotator) -> None:
     """Add the seconds that a language model is waited for."""
-    if annotator.estimated:  # a program answers at once
+    if not annotator.shares_cache:  # a program or a file answers at once
         return
     calling = annotator.calling
     for plan in rounds:
@@ -256,7 +256,9 @@ def told(
     yield (
         f"time      about {_duration(total.seconds)} on this machine (student: "
         f"{speeds.generate:.0f} tokens/s written, {speeds.train:.0f} tokens/s trained on, measured "
-        "just now" + ("" if annotator.estimated else f"; {SECONDS_A_CALL:g} s a call assumed") + ")"
+        "just now"
+        + (f"; {SECONDS_A_CALL:g} s a call assumed" if annotator.shares_cache else "")
+        + ")"
     )
 
 

@@ -185,7 +185,9 @@ class Rounds:
         """Restore, but give another chance to what limits refused that have been raised since,
         and to a teacher that gave nothing usable.
         """
-        self.refused = state["refused"] if state["limits"] == self.limits else ""
+        # What other jobs of a sweep held may be free by now.
+        same = state["limits"] == self.limits and self.limits.get("scope") != "sweep"
+        self.refused = state["refused"] if same else ""
         given_up = state["empty_queries"] >= MAX_EMPTY_QUERIES
         self.empty_queries = 0 if given_up else int(state["empty_queries"])
         self.reported = int(state["reported"])

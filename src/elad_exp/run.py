@@ -106,7 +106,12 @@ class Run:
 
     def _execute(self) -> int:
         self._save()
-        with told(_log_to(self.directory.path / "run.log"), Told(self.console, "elad_exp.assets")):
+        handlers = [
+            _log_to(self.directory.path / "run.log"),
+            Told(self.console, "elad_exp.assets"),
+            Told(self.console, "elad_exp.teachers.halt", logging.WARNING),
+        ]
+        with told(*handlers):
             return self._live()
 
     def _live(self) -> int:
@@ -151,6 +156,7 @@ class Run:
         if self.resumed:
             self._refuse_other_server(parts)
             self._restore(parts)
+        assembly.begin(parts)
         splits, annotator = parts.splits, parts.teacher.annotator
         keys = ("name", "source", "revision", "sha256", "split_seed")
         self.record |= {
@@ -184,7 +190,8 @@ class Run:
     def _open_store(self) -> Store:
         """Raises `ConfigError` when another store has counted what this run has spent."""
         path = Path(self.config.paths.store)
-        counted = max((x["spent"]["annotations"] for x in self.directory.rounds), default=0)
+        closed = [x["spent"]["annotations"] for x in self.directory.rounds]
+        counted = max([(self.record["spent"] or {}).get("annotations", 0), *closed])
         store = Store(path) if path.exists() or not counted else None
         known = store.spent(self.record["run_id"]).annotations if store else 0
         if store is None or known < counted:

@@ -88,6 +88,9 @@ class Scripted:
 
     async def close(self): ...
 
+    def priced(self, usage):
+        return usage
+
     def request(self, item):
         fields = {"prompt": item.sample.question, "prompt_version": "1"}
         return Request(fields, self.most, self.usage)

@@ -46,13 +46,20 @@ def test_the_dearest_price_of_our_prompts_counts_and_discounts_do_not():
 
 
 def test_prices_come_from_litellm_without_its_network(monkeypatch):
-    table = {"m": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}}
+    tokens = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+    table = {
+        "m": tokens | {"litellm_provider": "provider"},
+        "fee": tokens | {"input_cost_per_request": 0.01},
+        "provider/m-search": tokens | {"search_context_cost_per_query": {"high": 0.01}},
+    }
     fake = types.SimpleNamespace(model_cost=table)
     monkeypatch.setitem(sys.modules, "litellm", fake)
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "")
     monkeypatch.delenv("LITELLM_LOCAL_MODEL_COST_MAP")
     assert known_price("m") == known_price("provider/m") == Price(1e-6, 2e-6)
     assert known_price("other") is None
+    assert known_price("another/m") is None  # a namesake may cost something else
+    assert known_price("fee") is known_price("provider/m-search") is None
     assert os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from elad_exp.budget.budget import Limits
 from elad_exp.budget.ledger import IllegalTransition
-from elad_exp.budget.owner import Owner, is_dead, process_start, this_process
-from elad_exp.budget.store import LEASE_S, Store
+from elad_exp.budget.owner import LEASE_S, Owner, is_dead, process_start, this_process
+from elad_exp.budget.store import Store
 from elad_exp.errors import BudgetExceeded
 from elad_exp.types import Spent, Status, Usage
 

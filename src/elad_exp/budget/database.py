@@ -147,6 +147,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # What shaped the requests of a run, so that its answers can be replayed elsewhere.
     ("ALTER TABLE runs ADD COLUMN teacher TEXT",),
+    tuple(  # the process that works on a run, also while it asks nothing
+        f"ALTER TABLE runs ADD COLUMN {column}"
+        for column in ("host TEXT", "pid INTEGER", "start TEXT", "opened_at REAL")
+    ),
 )
 
 

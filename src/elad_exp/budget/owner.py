@@ -11,6 +11,9 @@ from pathlib import Path
 
 from elad_exp.types import Record
 
+LEASE_S = 900.0
+"""For so long a process of which nothing can be known counts as alive."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owner(Record):

@@ -69,7 +69,8 @@ def _prices(entry: dict[str, Any], pattern: re.Pattern[str]) -> list[float]:
 
 
 def known_price(model: str) -> Price | None:
-    """The price of `model` in the table that litellm ships, or None if it has none.
+    """The price of `model` in the table that litellm ships; None if it has none, or takes a fee a
+    request as well.
 
     Raises:
         ConfigError: litellm is not installed.
@@ -83,8 +84,18 @@ def known_price(model: str) -> Price | None:
             "prices come from litellm, which is not installed; install it, or set "
             "teacher.prompt_usd and teacher.completion_usd"
         ) from error
-    entry = table.get(model) or table.get(model.partition("/")[2])
-    return highest_price(entry) if entry else None
+    provider, _, name = model.partition("/")
+    entry = table.get(model) or table.get(name) or {}
+    if entry is not table.get(model) and entry.get("litellm_provider") != provider:
+        return None  # another provider's model of that name
+    return None if _fee_per_request(model, entry) else highest_price(entry)
+
+
+def _fee_per_request(model: str, entry: dict[str, Any]) -> bool:
+    """Whether a call costs something beside its tokens, which no bound here would cover."""
+    searches = entry.get("litellm_provider") == "perplexity" or "-search" in model
+    fee = entry.get("input_cost_per_request")
+    return bool(fee or (searches and entry.get("search_context_cost_per_query")))
 
 
 def require_price(model: str, price: Price | None, limits: Limits) -> Price:

@@ -12,24 +12,27 @@ from pathlib import Path
 
 from elad_exp.budget.database import transaction
 from elad_exp.budget.overview import find_run, stored_runs
-from elad_exp.budget.owner import Owner, is_dead, this_process
+from elad_exp.budget.owner import LEASE_S, Owner, is_dead, this_process
 from elad_exp.errors import ConfigError
 
 
 @dataclass
 class Pruning:
-    """What is to be deleted. `alive`: runs that stay, because their process or one of their sweep
-    still runs.
+    """What is to be deleted. Runs that stay are `alive` (their process, or one of their sweep,
+    still runs) or `needed` (other jobs of their sweep stay, which may share a budget with them).
     """
 
     runs: list[str] = field(default_factory=list)
     alive: list[str] = field(default_factory=list)
+    needed: list[str] = field(default_factory=list)
     calls: int = 0
     answers: int = 0
 
     def __str__(self) -> str:
         kept = f"; kept, because they still run: {', '.join(self.alive)}" if self.alive else ""
         names = f" ({', '.join(self.runs)})" if self.runs else ""
+        if self.needed:
+            kept += f"; kept, because other jobs of their sweep are: {', '.join(self.needed)}"
         return f"{len(self.runs)} runs{names}, {self.calls} calls, {self.answers} answers{kept}"
 
 
@@ -51,18 +54,25 @@ def plan(
     *,
     run_id: str | None = None,
     before: float | None = None,
+    answers_only: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Pruning:
     """What pruning a run, or all runs that have asked nothing since `before`, would delete.
 
+    The jobs of a sweep are deleted together or not at all: a budget may hold for all of them.
+
     Raises:
-        ConfigError: There is no such run, or it still runs.
+        ConfigError: There is no such run, it still runs, or it is one of several jobs of a sweep.
     """
     chosen = [find_run(db, run_id)] if run_id else stored_runs(db)
     if before is not None:
         chosen = [run for run in chosen if max(run.started, _latest(db, run.run_id)) < before]
     found = Pruning()
+    ids = {run.run_id for run in chosen}
     for run in chosen:
+        if not answers_only and not ids.issuperset(_sweep(db, run.run_id)):
+            found.needed.append(run.run_id)
+            continue
         if _alive(db, run.run_id, now=clock()):
             found.alive.append(run.run_id)
             continue
@@ -72,6 +82,11 @@ def plan(
         found.runs.append(run.run_id)
         found.calls += calls
         found.answers += answers
+    if run_id and found.needed:
+        raise ConfigError(
+            f"run {run_id} is a job of a sweep, of {len(_sweep(db, run_id))} that may share a "
+            "budget; prune all of them by --before, or this one's answers by --answers-only"
+        )
     if run_id and found.alive:
         raise ConfigError(
             f"run {run_id} or a job of its sweep still runs; end it, or wait for its end"
@@ -87,7 +102,8 @@ def prune(db: sqlite3.Connection, runs: list[str], *, answers_only: bool = False
     """
     with transaction(db):
         for run_id in runs:
-            plan(db, run_id=run_id)
+            if _alive(db, run_id, now=time.time()):
+                raise ConfigError(f"run {run_id} runs again; nothing was deleted")
             if answers_only:
                 db.execute("UPDATE calls SET payload = NULL WHERE run_id = ?", (run_id,))
                 continue
@@ -107,20 +123,28 @@ def compact(db: sqlite3.Connection, path: Path) -> int:
 
 
 def _latest(db: sqlite3.Connection, run_id: str) -> float:
-    query = "SELECT coalesce(max(reserved_at), 0) FROM calls WHERE run_id = ?"
-    return float(db.execute(query, (run_id,)).fetchone()[0])
+    asked = "SELECT coalesce(max(reserved_at), 0) FROM calls WHERE run_id = ?"
+    opened = "SELECT coalesce(max(opened_at), 0) FROM runs WHERE run_id = ?"
+    return max(float(db.execute(query, (run_id,)).fetchone()[0]) for query in (asked, opened))
+
+
+def _sweep(db: sqlite3.Connection, run_id: str) -> list[str]:
+    """The jobs of the sweep of a run, itself included; none if it is no job of any."""
+    query = "SELECT b.run_id FROM runs a JOIN runs b ON b.sweep = a.sweep WHERE a.run_id = ?"
+    return [row["run_id"] for row in db.execute(query, (run_id,))]
 
 
 def _alive(db: sqlite3.Connection, run_id: str, *, now: float) -> bool:
-    """Whether the process that asked last in the run, or in a job of its sweep, still runs.
-
-    Between two purchases a run has no open call, and still counts on what is stored.
+    """Whether a process that has opened the run, or asked in it, still runs; or one of a job of its
+    sweep. Between two purchases a run has no open call, and still counts on what is stored.
     """
     rows = db.execute(
-        "SELECT c.host, c.pid, c.start, max(c.lease_until) AS lease_until FROM calls c JOIN runs b"
-        " ON b.run_id = c.run_id JOIN runs a ON a.run_id = b.run_id OR a.sweep = b.sweep"
-        " WHERE a.run_id = ? GROUP BY c.host, c.pid, c.start",
-        (run_id,),
+        "WITH jobs AS (SELECT b.* FROM runs a JOIN runs b ON a.run_id = b.run_id OR"
+        " a.sweep = b.sweep WHERE a.run_id = ?)"
+        " SELECT host, pid, start, opened_at + ? AS lease_until FROM jobs WHERE pid IS NOT NULL"
+        " UNION ALL SELECT c.host, c.pid, c.start, max(c.lease_until) FROM calls c JOIN jobs"
+        " ON jobs.run_id = c.run_id GROUP BY c.host, c.pid, c.start",
+        (run_id, LEASE_S),
     )
     me = this_process()
     return any(

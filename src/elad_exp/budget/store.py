@@ -39,7 +39,7 @@ from elad_exp.budget.ledger import (
     utc,
 )
 from elad_exp.budget.money import check_usage, dollars, pico_usd
-from elad_exp.budget.owner import Owner, this_process
+from elad_exp.budget.owner import LEASE_S, Owner, this_process
 from elad_exp.budget.recovery import recover
 from elad_exp.budget.sums import add_up, refusal
 from elad_exp.errors import BudgetExceeded
@@ -47,7 +47,6 @@ from elad_exp.types import Spent, Status, Usage
 
 log = logging.getLogger(__name__)
 
-LEASE_S = 900.0
 _CHARGED = ("settled", "unknown")
 _OPEN = ("reserved", "sent")
 
@@ -75,7 +74,7 @@ class Store:
         self._owner = owner or this_process()
         self._clock = clock
         self._db = open_database(self.path)
-        self._holding: set[str] = set()
+        self._holding: set[tuple[str, str]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -92,9 +91,14 @@ class Store:
     def begin(
         self, run_id: str, *, sweep: str | None = None, teacher: dict[str, Any] | None = None
     ) -> None:
-        """Make a run known, its sweep and its teacher's settings; again is the same as once."""
+        """Make a run known, its sweep, its teacher's settings, and who works on it."""
+        now, owner = self._clock(), self._owner
         with transaction(self._db):
-            self._begin(run_id, sweep, self._clock())
+            self._begin(run_id, sweep, now)
+            self._db.execute(
+                "UPDATE runs SET host = ?, pid = ?, start = ?, opened_at = ? WHERE run_id = ?",
+                (owner.host, owner.pid, owner.start, now, run_id),
+            )
             if teacher is not None:
                 values = (json.dumps(teacher), run_id)
                 self._db.execute("UPDATE runs SET teacher = ? WHERE run_id = ?", values)
@@ -163,7 +167,7 @@ class Store:
                     *(*cost, *cost, wall_s, *holder, now, now if send else None),
                 ),
             )
-            if ahead_calls or annotation in self._holding:
+            if ahead_calls or (run_id, annotation) in self._holding:
                 self._hold(run_id, annotation, ahead_calls, ahead, holder)
         return call_id
 
@@ -329,13 +333,13 @@ class Store:
         self, run_id: str, annotation: str, calls: int, cost: Usage, holder: tuple[object, ...]
     ) -> None:
         if calls:
-            self._holding.add(annotation)
+            self._holding.add((run_id, annotation))
             self._db.execute(
                 "INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (run_id, annotation, calls, cost.tokens, pico_usd(cost.usd), *holder),
             )
         else:
-            self._holding.discard(annotation)
+            self._holding.discard((run_id, annotation))
             self._db.execute(
                 "DELETE FROM holds WHERE run_id = ? AND annotation = ?", (run_id, annotation)
             )

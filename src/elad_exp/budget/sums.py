@@ -62,7 +62,8 @@ def refusal(
         if more and used["pico_usd"] + more > pico_usd(limits.max_usd):
             spent = dollars(used["pico_usd"])
             return _refused("usd", limits.max_usd, spent, dollars(more), limits.scope)
-    if limits.max_wall_s is not None and wall_s >= limits.max_wall_s:
+    # What was begun is finished: its first calls are paid for.
+    if limits.max_wall_s is not None and wall_s >= limits.max_wall_s and not used["known"]:
         return (
             f"budget.max_wall_s={limits.max_wall_s}: the run has taken {wall_s:.1f} s; raise it "
             "to go on"

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from elad_exp.budget.budget import Limits
 from elad_exp.teachers.calling import Calling
-from elad_exp.types import Annotation, Answer, QueryItem, Request
+from elad_exp.types import Annotation, Answer, QueryItem, Request, Usage
 
 
 class Ask(Protocol):
@@ -58,6 +58,10 @@ class Annotator(Protocol):
 
     def check(self, limits: Limits) -> None:
         """Refuse what can be known to fail before anything is scored."""
+        ...
+
+    def priced(self, usage: Usage) -> Usage:
+        """Usage at the price that this run pays: an answer of the cache was bought by another."""
         ...
 
     def check_price(self, limits: Limits) -> None:

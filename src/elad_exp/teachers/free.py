@@ -53,6 +53,10 @@ class FreeTeacher(ABC):
     def check(self, limits: Limits) -> None:  # noqa: B027 (most have nothing to check)
         """Nothing can fail."""
 
+    def priced(self, usage: Usage) -> Usage:
+        """As it is."""
+        return usage
+
     def check_price(self, limits: Limits) -> None:  # noqa: B027 (there is none)
         """Nothing costs anything."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 
 from elad_exp.errors import Interrupted, RunStopped
 
-GRACE_S = 10.0
-"""For open calls to come back once a run is to stop: they are paid for anyway."""
+log = logging.getLogger(__name__)
+
 POLL_S = 0.1
 
 
@@ -23,6 +24,7 @@ class Halt:
     Args:
         interrupted: Raises `Interrupted` once a signal has come; null: nobody asks.
         after_s: Seconds after which a purchase stops; null: never.
+        grace_s: For open calls to come back once there is a reason: they are paid for anyway.
         on_stop: Called once there is a reason.
         progress: How far the purchase is, in words.
 
@@ -35,11 +37,12 @@ class Halt:
         interrupted: Callable[[], None] | None,
         after_s: float | None,
         *,
+        grace_s: float,
         on_stop: Callable[[], None],
         progress: Callable[[], str],
     ) -> None:
         self.why: BaseException | None = None
-        self._interrupted, self._after_s = interrupted, after_s
+        self._interrupted, self._after_s, self._grace_s = interrupted, after_s, grace_s
         self._on_stop, self._progress = on_stop, progress
         self._stopping = asyncio.Event()
 
@@ -80,6 +83,12 @@ class Halt:
                 self.check()
             except Stopped:
                 break
-        await asyncio.sleep(GRACE_S)
+        await asyncio.sleep(POLL_S)
+        log.warning(
+            "stopping: open calls are paid for, so they get up to %g s to come back; a second "
+            "signal ends them at once",
+            self._grace_s,
+        )
+        await asyncio.sleep(self._grace_s)
         for worker in workers:
             worker.cancel()

@@ -76,6 +76,8 @@ async def call(
         "api_base": endpoint.base,
         "api_key": endpoint.key,
         "extra_headers": dict(endpoint.headers) or None,
+        # Some servers know this older name of the limit only.
+        "extra_body": {"max_tokens": max_completion_tokens} if endpoint.base else None,
     }
     if schema is not None:
         options["response_format"] = _response_format(model, schema)
@@ -140,7 +142,8 @@ def failure(error: BaseException) -> CallFailed | Reply:
     causes = list(_chain(error))
     names = {type(cause).__name__ for cause in causes}
     if names & {"ContentPolicyViolationError"}:
-        return Reply(message[:MESSAGE_LENGTH], Status.REFUSED, 0, 0)
+        # What a filter cost is not said; some providers charge for it.
+        return Reply(message[:MESSAGE_LENGTH], Status.REFUSED)
     if names & {"ConnectionRefusedError", "ClientConnectorError", "ClientConnectorDNSError"}:
         return CallFailed(
             f"the server cannot be reached: {redact(str(causes[-1]))}", billed=Billed.NO, retry=True

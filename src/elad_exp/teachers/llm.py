@@ -111,7 +111,6 @@ class LanguageModelTeacher:
         own = prompt_usd is not None and completion_usd is not None
         self._own_price = Price(prompt_usd, completion_usd) if own else None  # type: ignore[arg-type]
         self._price: Price | None = None
-        self._planning = False
 
     @property
     def info(self) -> dict[str, Any]:
@@ -150,6 +149,11 @@ class LanguageModelTeacher:
         else:
             require_reachable(self.endpoint)
 
+    def priced(self, usage: Usage) -> Usage:
+        """The tokens at this run's price."""
+        assert self._price is not None
+        return self._price.usage(usage.prompt_tokens, usage.completion_tokens)
+
     def check_price(self, limits: Limits) -> None:
         """Settle the price of a token; all that is needed without calls."""
         litellm.require_provider(self.model)
@@ -160,12 +164,14 @@ class LanguageModelTeacher:
 
     def requests(self, item: QueryItem) -> list[tuple[Request, float]]:
         """See `Annotator`. Of the checks of a sequence, the first error is as likely at each."""
-        task, sample, self._planning = self.task, item.sample, True
+        task, sample = self.task, item.sample
         if item.attempt is None or self.mode == "explain":
-            return [(self.request(messages.explain(task, sample)), 1.0)]
+            prompt = messages.explain(task, sample)
+            return [(self.request(prompt, replies.Written, estimate=True), 1.0)]
         if self.mode == "single":
-            return [(self.request(messages.single(task, sample, item.attempt)), 1.0)]
-        *checks, correction = self.sequence(item, item.attempt)
+            prompt = messages.single(task, sample, item.attempt)
+            return [(self.request(prompt, replies.Revision, estimate=True), 1.0)]
+        *checks, correction = self.sequence(item, item.attempt, estimate=True)
         n = len(checks)
         return [(c, (n - i) / n) for i, c in enumerate(checks)] + [(correction, 1.0)]
 
@@ -208,7 +214,9 @@ class LanguageModelTeacher:
             return Meaning(replies.written(self.task, item, reply.steps, reply.answer))
 
         prompt = messages.explain(self.task, item.sample)
-        return await self._ask(ask, self.request(prompt), replies.Written, mean, said)
+        return await self._ask(
+            ask, self.request(prompt, replies.Written), replies.Written, mean, said
+        )
 
     async def _single(
         self, item: QueryItem, attempt: Explanation, ask: Ask, said: list[str]
@@ -217,7 +225,9 @@ class LanguageModelTeacher:
             return Meaning(*replies.revised(self.task, item, reply))
 
         prompt = messages.single(self.task, item.sample, attempt)
-        return await self._ask(ask, self.request(prompt), replies.Revision, mean, said)
+        return await self._ask(
+            ask, self.request(prompt, replies.Revision), replies.Revision, mean, said
+        )
 
     async def _sequential(
         self, item: QueryItem, attempt: Explanation, ask: Ask, said: list[str]
@@ -244,18 +254,22 @@ class LanguageModelTeacher:
             if not found.right:
                 reason = found.reason[:LONGEST_REASON]
                 prompt = messages.correct(self.task, item.sample, attempt, index, reason)
-                last_request = replace(self.request(prompt), bound=correction.bound)
+                last_request = replace(
+                    self.request(prompt, replies.Written), bound=correction.bound
+                )
                 mean = partial(revised, index, reason=reason)
                 return await self._ask(ask, last_request, replies.Written, mean, said)
         return found
 
-    def sequence(self, item: QueryItem, attempt: Explanation) -> list[Request]:
+    def sequence(
+        self, item: QueryItem, attempt: Explanation, *, estimate: bool = False
+    ) -> list[Request]:
         """The checks of all steps and of the answer, and the longest correction; each check holds
         what those after it and the correction may cost.
         """
         sample, n = item.sample, len(attempt.steps)
         widest = messages.correct(self.task, sample, attempt, n + 1, "\U0001f4b8" * LONGEST_REASON)
-        requests = [self.request(widest)]
+        requests = [self.request(widest, replies.Written, estimate=estimate)]
         for index in range(n + 1, 0, -1):
             nxt = requests[0]
             ahead = Usage(
@@ -263,16 +277,23 @@ class LanguageModelTeacher:
                 nxt.bound.completion_tokens + nxt.ahead.completion_tokens,
                 nxt.bound.usd + nxt.ahead.usd,
             )
-            check = self.request(messages.check(self.task, sample, attempt, index))
+            prompt = messages.check(self.task, sample, attempt, index)
+            check = self.request(prompt, replies.Check, estimate=estimate)
             calls = nxt.ahead_calls + 1
             requests.insert(0, replace(check, ahead=ahead, ahead_calls=calls))
         return requests
 
-    def request(self, prompt: tuple[list[Message], str]) -> Request:
+    def request(
+        self,
+        prompt: tuple[list[Message], str],
+        schema: type[BaseModel],
+        *,
+        estimate: bool = False,
+    ) -> Request:
         """The request for messages and their version, with its bound; with what it likely costs
-        where somebody asks for that.
+        for a plan, and where a limit of tokens a minute needs it.
         """
-        estimate = self._planning or self.calling.tokens_per_minute is not None
+        estimate = estimate or self.calling.tokens_per_minute is not None
         assert self._price is not None, "check comes first"
         asked, version = prompt
         texts = [message["content"] for message in asked]
@@ -284,7 +305,11 @@ class LanguageModelTeacher:
                 "temperature": self.temperature,
                 "max_completion_tokens": self.max_completion_tokens,
             },
-            bound=self._price.usage(prompt_bound(texts), self.max_completion_tokens),
+            bound=self._price.usage(
+                # Some models are sent the form of the reply as well.
+                prompt_bound([*texts, replies.form(schema)]),
+                self.max_completion_tokens,
+            ),
             expected=self._expected(asked) if estimate else Usage(),
         )
 

@@ -86,7 +86,6 @@ class MeteredTeacher:
         calling = annotator.calling
         self.pace = Pace(calling.requests_per_minute, calling.tokens_per_minute)
         self.last_refusal: str | None = None
-        self.overrun: str | None = None
         self.failures_in_a_row = 0
         self._loop = event_loop()
 

@@ -64,6 +64,7 @@ class Purchase:
         self._halt = Halt(
             teacher.interrupted,
             self.calling.phase_timeout_s,
+            grace_s=self.calling.timeout_s,
             on_stop=self._tell,
             progress=lambda: f"{self.done} of {len(query.items)} annotated",
         )
@@ -176,7 +177,10 @@ class Purchase:
         if stored := self.store.settled(self.teacher.run_id, key):
             return restored(stored)
         shared = self.store.shared(key) if self.annotator.shares_cache else None
-        known = recorded(job.repetition) if recorded else restored(shared) if shared else None
+        known = recorded(job.repetition) if recorded else None
+        if shared is not None:
+            known = restored(shared)
+            known = replace(known, usage=self.annotator.priced(known.usage))
         pace = self.teacher.pace
         # Two states in one commit, where nothing can come between them.
         sent = known is None and pace.unlimited
@@ -224,8 +228,6 @@ class Purchase:
         """
         while True:
             self._halt.check()
-            if self.teacher.overrun is not None:
-                raise BudgetExceeded(self.teacher.overrun)
             changed = self._changed
             try:
                 call_id = self.store.reserve(
@@ -261,32 +263,42 @@ class Purchase:
         self.calls += 1
         start = time.perf_counter()
         answer = await call()
+        self._settle(call_id, answer, request, latency_s=time.perf_counter() - start)
+        self.teacher.failures_in_a_row = 0
+        return answer
+
+    def _take(self, call_id: str, known: Answer, request: Request) -> Answer:
+        self._settle(call_id, known, request, cached=True)
+        self.cached += 1
+        return known
+
+    def _settle(
+        self,
+        call_id: str,
+        answer: Answer,
+        request: Request,
+        *,
+        latency_s: float = 0.0,
+        cached: bool = False,
+    ) -> None:
         excess = self.store.settle(
             call_id,
             usage=answer.usage,
             status=answer.status,
             payload=payload(answer, request),
-            latency_s=time.perf_counter() - start,
+            latency_s=latency_s,
+            cached=cached,
         )
-        self.teacher.failures_in_a_row = 0
         if excess:
-            self.teacher.overrun = (
-                f"the teacher {self.annotator.name} billed call {call_id} above its bound "
-                f"({answer.usage}); nothing more is asked of it in this session"
+            bound, usage = request.bound.tokens, answer.usage.tokens
+            self._halt.stop(
+                RunStopped(
+                    "teacher_overrun",
+                    f"the teacher {self.annotator.name} billed {usage} tokens for call {call_id}, "
+                    f"which was reserved at {bound}: it keeps to no limit, so nothing more is "
+                    "asked of it",
+                )
             )
-        return answer
-
-    def _take(self, call_id: str, known: Answer, request: Request) -> Answer:
-        self.store.settle(
-            call_id,
-            usage=known.usage,
-            status=known.status,
-            payload=payload(known, request),
-            latency_s=0.0,
-            cached=True,
-        )
-        self.cached += 1
-        return known
 
     def _fail(self, call_id: str, failure: CallFailed) -> None:
         self.failed += 1

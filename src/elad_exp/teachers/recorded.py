@@ -119,6 +119,10 @@ class RecordedTeacher:
                 f"{row!r} (sample {sample}); name the recording of this dataset"
             )
 
+    def priced(self, usage: Usage) -> Usage:
+        """As it was."""
+        return usage
+
     def check_price(self, limits: Limits) -> None:
         """The recording has the price."""
 

@@ -8,6 +8,8 @@ kept, and not trained on.
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import Any, TypeVar
 
 import json_repair
@@ -56,6 +58,12 @@ class Written(BaseModel):
 
 
 R = TypeVar("R", bound=BaseModel)
+
+
+@cache
+def form(schema: type[BaseModel]) -> str:
+    """A schema as text, as models get it that can keep to one."""
+    return json.dumps(schema.model_json_schema())
 
 
 def read(text: str, schema: type[R]) -> R:
