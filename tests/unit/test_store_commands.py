@@ -185,16 +185,27 @@ def test_a_run_is_deleted_once_it_is_said_to_and_its_texts_with_it(path, capsys)
     assert TEXT.encode() not in path.read_bytes()
 
 
-def test_sums_of_a_sweep_stay_right(path):
+def test_the_jobs_of_a_sweep_go_together(path, capsys):
+    """One without the others would lower the sum that a budget of the sweep holds for."""
     for run_id in ("a", "b"):
         fill(path, run_id, sweep="sw")
-    assert main(["store", "prune", "--run", "a", "--yes"]) == 0
+    assert main(["store", "prune", "--run", "a", "--yes"]) == 2
+    assert "of 2 that may share a budget" in capsys.readouterr().err
     with Store(path) as store:
-        assert store.used_usd("a") == 0.0
-        assert store.used_usd("b") == pytest.approx(0.016)
-        assert store.spent("b").annotations == 4
-        sums = store._select("SELECT * FROM runs")
-        assert [row["used_calls"] for row in sums] == [4]
+        assert store.used_usd("a") == store.used_usd("b") == pytest.approx(0.016)
+    assert main(["store", "prune", "--run", "a", "--answers-only", "--yes"]) == 0
+    with Store(path) as store:
+        assert store.used_usd("a") == pytest.approx(0.016)
+    assert main(["store", "prune", "--before", "2100-01-01", "--yes"]) == 0
+    assert counts(path)[0] == 0
+
+
+def test_a_run_that_is_open_but_asks_nothing_is_kept(path, capsys):
+    fill(path, "resumed")
+    with Store(path) as store:
+        store.begin("resumed")  # by this process, which then trains for a while
+        assert main(["store", "prune", "--run", "resumed", "--yes"]) == 2
+    assert "still runs" in capsys.readouterr().err
 
 
 def test_answers_go_and_what_was_spent_stays(path, capsys):

@@ -4,12 +4,12 @@ import pytest
 
 from elad_exp.budget.owner import Owner, this_process
 from elad_exp.budget.store import Store
-from elad_exp.errors import EladError, Interrupted
+from elad_exp.errors import EladError, Interrupted, RunStopped
 from elad_exp.protocols import Teacher
 from elad_exp.teachers.gold import GoldTeacher
 from elad_exp.teachers.keys import request_key
 from elad_exp.teachers.oracle import OracleTeacher
-from elad_exp.types import Explanation, Query, Request, Spent, Status, Usage
+from elad_exp.types import Annotation, Answer, Explanation, Query, Request, Spent, Status, Usage
 from tests.unit.teacher_toys import (
     SAMPLE,
     STEPS,
@@ -180,11 +180,42 @@ def test_what_a_killed_process_had_sent_is_charged_and_asked_again(tmp_path):
 def test_a_teacher_that_bills_above_its_bound_is_asked_nothing_more(store):
     annotator = Scripted(usage=Usage(5, 11))
     teacher = metered(store, annotator)
-    assert len(teacher.annotate(query(1, 2))) == 1
-    assert "above its bound" in teacher.last_refusal
-    assert teacher.annotate(query(2, round=1)) == []
+    with pytest.raises(RunStopped, match="16 tokens for call run:1, which was reserved at 15"):
+        teacher.annotate(query(1, 2))
     assert len(annotator.asked) == 1
     assert teacher.spent().tokens == 16
+    # What was answered is kept when the run goes on.
+    again = metered(store, Scripted())
+    assert len(again.annotate(query(1, 2))) == 2
+    assert len(again.annotator.asked) == 1
+
+
+def test_a_cached_answer_costs_what_it_would_cost_this_run(store):
+    metered(store, Scripted(usage=Usage(5, 3, 0.0)), run_id="free").annotate(query(1, 2))
+    annotator = Scripted()
+    annotator.priced = lambda usage: replace(usage, usd=usage.tokens * 0.001)
+    teacher = metered(store, annotator, share_cache=True, max_usd=0.015)
+    assert len(teacher.annotate(query(1, 2))) == 1
+    assert (teacher.spent().usd, teacher.paid().usd) == (pytest.approx(0.008), 0.0)
+
+
+def test_what_was_begun_in_time_is_finished(store):
+    class Twice(Scripted):
+        async def annotate(self, item, ask):
+            await super().annotate(item, ask)
+            request = self.request(item)
+            fields = request.fields | {"part": 2}
+
+            async def call():
+                return Answer("text", Status.OK, self.usage)
+
+            await ask(replace(request, fields=fields), call)
+            return Annotation(item.sample, None, Status.OK, self.name)
+
+    times = iter([1.0, 20.0, 20.0])
+    teacher = metered(store, Twice(), max_wall_s=10, wall_clock=lambda: next(times))
+    assert len(teacher.annotate(query(1, 2))) == 1
+    assert states(store) == ["settled", "settled"]
 
 
 # -- the shared cache ----------------------------------------------------------------------------

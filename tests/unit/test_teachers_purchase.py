@@ -126,9 +126,8 @@ class Hanging(Timed):
 
 @pytest.mark.parametrize("why", ["interrupted", "too late"])
 def test_open_calls_get_a_while_and_are_then_charged(tmp_path, monkeypatch, why):
-    monkeypatch.setattr(halt, "GRACE_S", 0.2)
     monkeypatch.setattr(halt, "POLL_S", 0.02)
-    options = {"phase_timeout_s": 0.1} if why == "too late" else {}
+    options = {"timeout_s": 0.2} | ({"phase_timeout_s": 0.1} if why == "too late" else {})
     with open_store(tmp_path) as store:
         annotator = Hanging({}, concurrency=2, **options)
 

@@ -70,11 +70,11 @@ def plan(
     found = Pruning()
     ids = {run.run_id for run in chosen}
     for run in chosen:
-        if not answers_only and not ids.issuperset(_sweep(db, run.run_id)):
-            found.needed.append(run.run_id)
-            continue
         if _alive(db, run.run_id, now=clock()):
             found.alive.append(run.run_id)
+            continue
+        if not answers_only and not ids.issuperset(_sweep(db, run.run_id)):
+            found.needed.append(run.run_id)
             continue
         calls, answers = db.execute(
             "SELECT count(*), count(payload) FROM calls WHERE run_id = ?", (run.run_id,)
@@ -103,7 +103,9 @@ def prune(db: sqlite3.Connection, runs: list[str], *, answers_only: bool = False
     with transaction(db):
         for run_id in runs:
             if _alive(db, run_id, now=time.time()):
-                raise ConfigError(f"run {run_id} runs again; nothing was deleted")
+                raise ConfigError(
+                    f"run {run_id} or a job of its sweep still runs; nothing was deleted"
+                )
             if answers_only:
                 db.execute("UPDATE calls SET payload = NULL WHERE run_id = ?", (run_id,))
                 continue

@@ -45,7 +45,8 @@ def understood(
         limit = request.bound.completion_tokens
         return replace(answer, reason=f"cut off at max_completion_tokens={limit}"), None
     if answer.status is not Status.OK:
-        return replace(answer, reason=answer.reason or "the teacher or a filter refused"), None
+        reasons = ("the teacher or a filter refused", answer.reason)
+        return replace(answer, reason="; ".join(filter(None, reasons))), None
     try:
         meaning = mean(replies.read(text, schema))
     except replies.Unusable as error:
