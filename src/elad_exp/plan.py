@@ -47,6 +47,7 @@ class Cost:
     usd: float = 0.0
 
     def add(self, usage: Usage, weight: float = 1.0) -> None:
+        """Count a call that is made with a probability of `weight`."""
         self.calls += weight
         self.prompt_tokens += weight * usage.prompt_tokens
         self.completion_tokens += weight * usage.completion_tokens
@@ -56,6 +57,7 @@ class Cost:
         return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def times(self, factor: float) -> Cost:
+        """So many times this."""
         return Cost(*(factor * getattr(self, f.name) for f in fields(self)))
 
     @property
@@ -198,19 +200,19 @@ def student_side(
     measured = sum(len(getattr(splits, name)) for name in EVAL_SPLITS)
     target, whole = attempts.target_tokens, attempts.whole_tokens
     left = len(splits.pool)
-    for plan in rounds:
+    for part in rounds:
         # Before it has learnt to end, a student writes until it must.
-        plan.generated = measured * (target if plan.round else student.max_new_tokens)
-        if plan.round:
-            plan.trained = config.schedule.steps_per_round * config.optim.batch_size * whole
-        if 0 < plan.round < len(rounds) - 1:
+        part.generated = measured * (target if part.round else student.max_new_tokens)
+        if part.round:
+            part.trained = config.schedule.steps_per_round * config.optim.batch_size * whole
+        if 0 < part.round < len(rounds) - 1:
             scored = min(selection.candidates or left, left)
-            shown = plan.annotations if attempts.shown else 0
+            shown = part.annotations if attempts.shown else 0
             greedy = scored if needs - components.TEXT else shown
             k = selection.samples if needs & components.SAMPLED else 0
-            plan.generated += target * (greedy + k * scored)
-        left -= plan.annotations
-        plan.seconds = plan.generated / speeds.generate + plan.trained / speeds.train
+            part.generated += target * (greedy + k * scored)
+        left -= part.annotations
+        part.seconds = part.generated / speeds.generate + part.trained / speeds.train
 
 
 def add_waiting(rounds: Sequence[RoundPlan], annotator: Annotator) -> None:
@@ -218,14 +220,14 @@ def add_waiting(rounds: Sequence[RoundPlan], annotator: Annotator) -> None:
     if not annotator.shares_cache:  # a program or a file answers at once
         return
     calling = annotator.calling
-    for plan in rounds:
-        calls = plan.expected.calls
+    for part in rounds:
+        calls = part.expected.calls
         waits = [calls * SECONDS_A_CALL / calling.concurrency]
         if calling.requests_per_minute:
             waits.append(60 * calls / calling.requests_per_minute)
         if calling.tokens_per_minute:
-            waits.append(60 * plan.expected.tokens / calling.tokens_per_minute)
-        plan.seconds += max(waits)
+            waits.append(60 * part.expected.tokens / calling.tokens_per_minute)
+        part.seconds += max(waits)
 
 
 def told(
@@ -233,16 +235,16 @@ def told(
 ) -> Iterator[str]:
     """The table and what follows from it, for reading."""
     yield _ROW.format(*HEADER)
-    for plan in rounds:
-        yield _row(str(plan.round), plan)
+    for part in rounds:
+        yield _row(str(part.round), part)
     total = RoundPlan(
         0,
-        sum(plan.annotations for plan in rounds),
-        sum((plan.expected for plan in rounds), Cost()),
-        sum((plan.most for plan in rounds), Cost()),
-        sum(plan.generated for plan in rounds),
-        sum(plan.trained for plan in rounds),
-        sum(plan.seconds for plan in rounds),
+        sum(part.annotations for part in rounds),
+        sum((part.expected for part in rounds), Cost()),
+        sum((part.most for part in rounds), Cost()),
+        sum(part.generated for part in rounds),
+        sum(part.trained for part in rounds),
+        sum(part.seconds for part in rounds),
     )
     yield _row("all", total)
     yield (
@@ -265,18 +267,18 @@ def told(
 def _reached(rounds: Sequence[RoundPlan], unit: str, limit: float) -> str:
     """Where a limit is expected to end the run."""
     spent = 0.0
-    for plan in rounds:
-        spent += plan.annotations if unit == "annotations" else getattr(plan.expected, unit)
+    for part in rounds:
+        spent += part.annotations if unit == "annotations" else getattr(part.expected, unit)
         if spent > limit:
-            return f"expected to be used up in round {plan.round}, which is then cut short"
+            return f"expected to be used up in round {part.round}, which is then cut short"
     return f"expected to suffice ({_figure(spent)} of {_figure(limit)})"
 
 
-def _row(name: str, plan: RoundPlan) -> str:
-    expected, most = plan.expected, plan.most
+def _row(name: str, part: RoundPlan) -> str:
+    expected, most = part.expected, part.most
     return _ROW.format(
         name,
-        plan.annotations,
+        part.annotations,
         f"{expected.calls:.0f}",
         f"{most.calls:.0f}",
         f"{expected.prompt_tokens:.0f}",
@@ -284,9 +286,9 @@ def _row(name: str, plan: RoundPlan) -> str:
         f"{most.tokens:.0f}",
         _figure(expected.usd),
         _figure(most.usd),
-        f"{plan.generated:.0f}",
-        f"{plan.trained:.0f}",
-        f"{plan.seconds:.0f}",
+        f"{part.generated:.0f}",
+        f"{part.trained:.0f}",
+        f"{part.seconds:.0f}",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,9 +117,15 @@ def compact(db: sqlite3.Connection, path: Path) -> int:
 
     While another process uses the store, that waits for the next time.
     """
-    with suppress(sqlite3.OperationalError):  # locked
+    try:
         db.execute("VACUUM")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise ConfigError(
+                f"deleted, but {path} could not be made smaller, so the texts are still in it: "
+                f"{error}"
+            ) from error
     return path.stat().st_size
 
 
