@@ -98,8 +98,8 @@ def plan(config: DictConfig, *, console: Console) -> list[RoundPlan]:
     splits, _ = drop_too_long(splits, engine.fits)
     attempts = Attempts(task, splits, student, shown=annotator.mode != "explain")
     console.say(
-        f"plan      {config.name}: {annotator.name} ({annotator.model}, {annotator.mode}); nothing "
-        "is called, nothing is written"
+        f"plan      {config.name}: {annotator.name} ({annotator.model}, {annotator.mode}); no call "
+        "is made, no run is begun"
     )
     rounds = teacher_side(config, splits, annotator, attempts)
     speeds = measure(engine, student.model, attempts.examples(), batch_size=config.optim.batch_size)

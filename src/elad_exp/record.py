@@ -23,7 +23,16 @@ from elad_exp.teachers.audit import audit_of_rounds
 from elad_exp.types import Metric
 
 SCHEMA_VERSION = 1
-_PACKAGES = ("torch", "lightning", "transformers", "hydra-core", "omegaconf", "numpy", "scipy")
+_PACKAGES = (
+    "litellm",
+    "torch",
+    "lightning",
+    "transformers",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "scipy",
+)
 
 
 def now() -> str:

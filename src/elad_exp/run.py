@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from elad_exp.reporting.plots import curve_png
 from elad_exp.rundir import RunDirectory, dumps, read_lines
 from elad_exp.signals import Interrupt
 from elad_exp.teachers.endpoint import redact
+from elad_exp.telling import conclusion, introduction, spending
 from elad_exp.types import StopReason
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class Run:
         self.saved: dict[str, Any] | None = None
         self.over: StopReason | None = None
         self.was_completed = False
+        self.unknown = ""
         if resumed:
             self.record = directory.read_json("result.json")
             self.was_completed = self.record["status"] == "completed"
@@ -229,40 +232,22 @@ class Run:
         if self.over is not None and self.was_completed:
             raise ConfigError(
                 f"{self.directory.path} is completed ({self.over.name}: {self.over.detail}); "
-                "nothing is left to do. A run that its budget has ended goes on with a larger one"
+                "nothing is left to do"
+                + (". It goes on with a larger budget" if self.over.name == "budget" else "")
             )
 
     def _introduce(self) -> None:
         """Say what is about to happen, and where it will be found."""
-        data, student, teacher = (self.record[k] for k in ("dataset", "student", "teacher"))
-        budget = self.record["budget"]
-        limits = {k: v for k, v in budget["limits"].items() if v is not None}
-        shared = " (of the whole sweep)" if limits and budget["scope"] == "sweep" else ""
-        self.console.say(
-            f"run       {self.directory.path}\n"
-            f"dataset   {data['name']} ({data['source']}): pool {data['n_pool']}, "
-            f"dev {data['n_dev']}, test {data['n_test']}\n"
-            f"student   {student['name']} ({student['source']}), "
-            f"{student['parameters'] / 1e6:.1f} M parameters\n"
-            f"selector  {self.record['selector']['name']}\n"
-            f"teacher   {teacher['name']} ({teacher['model']}, {teacher['mode']})\n"
-            f"budget    {', '.join(f'{k}={v}' for k, v in limits.items()) or 'no limit'}{shared}"
-        )
+        self.console.say(introduction(self.record, self.directory.path))
 
-    def _conclude(self) -> None:
+    def _conclude(self, reason: StopReason) -> None:
         """Say what was spent, what was reached, and where the report lies."""
-        found, spent = self.record["metrics"], self.record["spent"]
-        paid = self.record["paid"]
-        acc, first, major = (found[f"test/{name}"] for name in ("acc", "acc_round0", "majority"))
-        low, high = acc["ci95"]
-        self.console.say(
-            f"spent     {spent['annotations']} annotations, {spent['tokens']} teacher tokens, "
-            f"${spent['usd']:.2f} (paid ${paid['usd']:.2f}) in {self.record['wall_s']:.0f} s\n"
-            f"reached   test accuracy {acc['value']:.3f} [{low:.3f}, {high:.3f}], n={acc['n']}; "
-            f"before training {first['value']:.3f}, majority class {major['value']:.3f}\n"
-            f"stopped   {self.record['stop_reason']}\n"
-            f"report    {self.directory.path / 'report.html'}"
-        )
+        self.console.say(conclusion(self.record, reason, self.directory.path, self.unknown))
+        if reason.resumable:
+            self._say_resume()
+
+    def _say_resume(self) -> None:
+        self.console.say(f"go on with: python -m elad_exp resume={self.directory.path}")
 
     def _fit(self, parts: Parts) -> StopReason:
         if self.resumed:
@@ -298,7 +283,7 @@ class Run:
         parts.module.engine.tokenizer.save_pretrained(student_dir)
         status, code = ("stopped", 75) if reason.resumable else ("completed", 0)
         self._close(status, code, reason.name)
-        self._conclude()
+        self._conclude(reason)
         return code
 
     def _fail(self, error: BaseException) -> int:
@@ -315,8 +300,10 @@ class Run:
             log.exception("the run failed")
         self._close(status, code, redact(reason))
         self.console.say(redact(f"{status}: {error}"))
+        if self.record["spent"] is not None:
+            self.console.say(spending(self.record, self.unknown))
         if status == "stopped":
-            self.console.say(f"go on with: python -m elad_exp resume={self.directory.path}")
+            self._say_resume()
         return code
 
     def _close(self, status: str, code: int, reason: str) -> None:
@@ -333,8 +320,9 @@ class Run:
             self.record["spent"] = self.parts.teacher.spent().to_dict()
             self.record["paid"] = self.parts.teacher.paid().to_dict()
             self._count_replayed()
-            ledger = "".join(dumps(call) + "\n" for call in self.store.calls(run_id))
-            self.directory.write_text("ledger.jsonl", ledger)
+            calls = list(self.store.calls(run_id))
+            self.directory.write_text("ledger.jsonl", "".join(dumps(x) + "\n" for x in calls))
+            self._count_unknown([call for call in calls if call["state"] == "unknown"])
         if self.parts is not None:
             self.record["metrics"] = summarise(self.directory.rounds, self.parts.splits)
         self._save()
@@ -355,6 +343,18 @@ class Run:
                 "not every request is in the recording: other explanations of the sample stand in, "
                 "which checked no attempt, or there is none (counts: teacher.replayed)"
             )
+
+    def _count_unknown(self, calls: Sequence[Mapping[str, Any]]) -> None:
+        tokens = sum(call["spent"]["tokens"] for call in calls)
+        usd = sum(call["spent"]["usd"] for call in calls)
+        before, self.unknown = self.unknown, ""
+        if calls:
+            self.unknown = (
+                f"{len(calls)} calls without an answer are charged at their worst case, "
+                f"{tokens} tokens and ${usd:.4f}"
+            )
+        kept = [x for x in self.record["warnings"] if x != before]
+        self.record["warnings"] = kept + ([self.unknown] if self.unknown else [])
 
     def _save(self) -> None:
         self.directory.write_json("result.json", self.record)

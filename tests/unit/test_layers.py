@@ -14,7 +14,18 @@ LAYERS = [
     {"tasks", "data", "selectors", "teachers", "stopping", "lines"},
     {"rounds"},
     {"student", "callbacks", "reporting", "rundir", "console", "signals"},
-    {"config", "arguments", "record", "assemble", "plan", "run", "serve", "cli", "__main__"},
+    {
+        "config",
+        "arguments",
+        "record",
+        "assemble",
+        "plan",
+        "run",
+        "serve",
+        "telling",
+        "cli",
+        "__main__",
+    },
 ]
 # Lower layers may use these, which import nothing of ours but types and errors.
 LEAVES = {"rundir", "console"}

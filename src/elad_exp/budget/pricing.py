@@ -109,6 +109,7 @@ def require_price(model: str, price: Price | None, limits: Limits) -> Price:
     if limits.max_usd is not None:
         raise ConfigError(
             f"budget.max_usd={limits.max_usd}: the model {model!r} has no known price, so dollars "
-            "cannot be bounded; set its price, or limit max_tokens and leave max_usd null"
+            "cannot be bounded; set teacher.prompt_usd and teacher.completion_usd, or limit "
+            "max_tokens and leave max_usd null"
         )
     return Price(0.0, 0.0)
