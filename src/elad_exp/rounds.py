@@ -256,9 +256,12 @@ class Rounds:
         """
         if self.empty_queries >= MAX_EMPTY_QUERIES:
             return StopReason("no_annotations", "two queries in a row gave nothing usable", True)
-        if reason := first_reason(self.rules, self.state()):
-            return reason
         done = self.pool.round >= self.schedule.rounds
+        if reason := first_reason(self.rules, self.state()):
+            if done and self.refused:
+                why = f"{self.refused.partition(';')[0]}; no round is left to buy the rest"
+                return replace(reason, detail=why, resumable=False)
+            return reason
         return StopReason("rounds", f"{self.pool.round} rounds are done") if done else None
 
     # -- selecting ---------------------------------------------------------------------------

@@ -160,6 +160,12 @@ def test_a_budget_of_the_whole_sweep_ends_the_job_that_meets_it(
     assert "the sweep's budget ended a job of seed 0" in capsys.readouterr().err
     # The second job goes on where it was stopped, and is still a job of its sweep.
     run = jobs(folder)[1]
-    assert main([f"resume={run}", "budget.max_annotations=18"]) == 75
-    assert result(run)["spent"]["annotations"] == 8
-    assert main([f"resume={run}", "budget.max_annotations=null"]) == 0
+    assert main([f"resume={run}", "budget.max_annotations=18"]) == 0
+    ended = result(run)
+    # Its last query was cut short: it is done, and still does not compare.
+    assert (ended["status"], ended["stop_reason"]) == ("completed", "sweep_budget")
+    assert ended["spent"]["annotations"] == 8
+    assert cli.main(["compare", str(folder)]) == 2
+    capsys.readouterr()
+    assert main([f"resume={run}", "budget.max_annotations=null"]) == 2
+    assert "nothing is left to do" in capsys.readouterr().err
