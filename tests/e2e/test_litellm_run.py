@@ -16,16 +16,12 @@ from elad_exp.console import Console
 from elad_exp.plan import RoundPlan, plan
 from elad_exp.rundir import read_lines
 from elad_exp.teachers.litellm import count_tokens
+from tests.helpers_litellm import QUIET
 from tests.helpers_main import TINY, main, result, run
 from tests.helpers_openai import Server, serve
 from tests.scripted_teacher import ScriptedTeacher
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 PRICE = 1e-6
 
 

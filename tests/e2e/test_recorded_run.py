@@ -17,17 +17,12 @@ from elad_exp.assets import store_path
 from elad_exp.cli import main as elad_exp
 from elad_exp.config import compose_config
 from elad_exp.rundir import read_lines
+from tests.helpers_litellm import QUIET
 from tests.helpers_main import TINY, bought, result, run
 from tests.helpers_openai import serve
 from tests.scripted_teacher import ScriptedTeacher
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.slow, *QUIET]
 PRICE = 1e-6
 
 

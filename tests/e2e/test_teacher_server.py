@@ -15,18 +15,12 @@ from elad_exp.assemble import build
 from elad_exp.config import compose_config
 from elad_exp.rundir import read_lines
 from elad_exp.teachers import calling
+from tests.helpers_litellm import QUIET
 from tests.helpers_main import TINY, bought, result
 from tests.helpers_openai import Fault, Server, serve
 from tests.scripted_teacher import ScriptedTeacher
 
-# Threads and clients of libraries warn about themselves; that is not what is tested here.
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.slow, *QUIET]
 
 FAULTS = [
     Fault(status=429),

@@ -17,15 +17,10 @@ from elad_exp.teachers.endpoint import Endpoint
 from elad_exp.teachers.litellm import Reply, call, close
 from elad_exp.teachers.replies import Written
 from elad_exp.types import Status
+from tests.helpers_litellm import QUIET
 from tests.helpers_openai import Fault, Server, serve
 
-# Its threads and clients warn about themselves; that is not what is tested here.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 
 
 @pytest.fixture(scope="module")

@@ -20,16 +20,11 @@ from elad_exp import config as configuration
 from elad_exp.__main__ import main
 from elad_exp.teachers import calling, litellm
 from elad_exp.teachers.endpoint import endpoint
+from tests.helpers_litellm import QUIET
 from tests.helpers_main import SIZES, TINY, result
 from tests.helpers_openai import Fault, Server, serve
 
-# Its threads and clients warn about themselves; that is not what is tested here.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 
 USER, PASSWORD = "canary-user-5f1e", "canary/pass-77b0"
 KEYS = {"OPENAI_API_KEY": "canary-openai-1c9d", "ELAD_EXP_API_KEY": "canary-own-e2a8"}

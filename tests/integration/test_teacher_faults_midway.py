@@ -17,17 +17,12 @@ from elad_exp.errors import RunStopped
 from elad_exp.teachers import calling
 from elad_exp.types import Explanation, Query, QueryItem, Sample, Status
 from tests.helpers_faults import ITEMS, MADE, SAMPLES, agree, states, take_in, teacher_for
+from tests.helpers_litellm import QUIET
 from tests.helpers_openai import Fault, Server, serve
 from tests.scripted_teacher import ScriptedTeacher
 from tests.unit.teacher_toys import TASK, open_store
 
-# Its threads and clients warn about themselves; that is not what is tested here.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 QUERY = Query(0, tuple(ITEMS))
 
 

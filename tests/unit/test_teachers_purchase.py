@@ -234,15 +234,22 @@ def test_no_minute_holds_more_than_the_limits(requests, tokens, calls, together)
 
 
 def test_a_pace_does_not_make_calls_wait_that_fit():
-    async def all_calls():
-        pace = Pace(3, 100, clock=lambda: 0.0)
-        for _ in range(3):
-            await pace.wait(30, sleep)
+    class Waited(Exception): ...
+
+    through = []
 
     async def sleep(seconds):
-        raise AssertionError("waited")
+        raise Waited
 
-    asyncio.run(all_calls())
+    async def all_calls():
+        pace = Pace(3, 100, clock=lambda: 0.0)
+        for n in range(4):
+            await pace.wait(30, sleep)
+            through.append(n)
+
+    with pytest.raises(Waited):
+        asyncio.run(all_calls())
+    assert through == [0, 1, 2]
 
 
 def test_waiting_for_its_turn_ends_when_the_purchase_stops(tmp_path, monkeypatch):
