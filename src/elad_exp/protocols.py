@@ -17,6 +17,7 @@ from elad_exp.types import (
     QueryItem,
     RoundState,
     Sample,
+    Spent,
     StopReason,
 )
 
@@ -160,6 +161,29 @@ class Teacher(Protocol):
     def annotate(self, query: Query) -> list[Annotation]:
         """Annotations in query order; shorter than the query when the budget ran out."""
         ...
+
+
+class MeteredTeacher(Protocol):
+    """What the loop asks of a teacher: annotations, what they cost, and why it was cut short."""
+
+    name: str
+    mode: str
+    last_refusal: str | None
+
+    def annotate(self, query: Query) -> list[Annotation]: ...
+    def spent(self, *, before_round: int | None = None) -> Spent: ...
+    def costs(self, annotation: Annotation) -> dict[str, Any]: ...
+
+
+class Journal(Protocol):
+    """Where the loop writes; `rundir.RunDirectory` is the real one."""
+
+    @property
+    def rounds(self) -> list[dict[str, Any]]: ...
+    def put_round(self, line: dict[str, Any]) -> None: ...
+    def append(self, name: str, lines: Sequence[dict[str, Any]]) -> None: ...
+    def keep_query(self, query: Query, snapshot: dict[str, Any]) -> None: ...
+    def kept_query(self, round: int) -> tuple[Query, dict[str, Any]] | None: ...
 
 
 class StoppingRule(Protocol):

@@ -12,18 +12,26 @@ query is the initial one; round r measures the student trained on the first r pu
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 from elad_exp import metrics
 from elad_exp.budget.budget import UNITS
+from elad_exp.clock import PhaseClock
 from elad_exp.data.pool import Pool
 from elad_exp.errors import ConfigError, EladError, RunStopped
 from elad_exp.lines import annotation_line, bought, score_line, statuses, teacher_auroc
-from elad_exp.protocols import EVAL_SPLITS, Selector, Splits, StoppingRule, Student, Task
+from elad_exp.protocols import (
+    EVAL_SPLITS,
+    Journal,
+    MeteredTeacher,
+    Selector,
+    Splits,
+    StoppingRule,
+    Student,
+    Task,
+)
 from elad_exp.selectors.diagnose import diagnose
 from elad_exp.selectors.query import build_query, draw_candidates, initial_query
 from elad_exp.selectors.scorer import Scorer
@@ -41,36 +49,10 @@ from elad_exp.types import (
     StopReason,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 log = logging.getLogger(__name__)
 
 MAX_EMPTY_QUERIES = 2
 """So many queries in a row without one usable annotation end the run."""
-
-
-class MeteredTeacher(Protocol):
-    """What the loop asks of a teacher: annotations, what they cost, and why it was cut short."""
-
-    name: str
-    mode: str
-    last_refusal: str | None
-
-    def annotate(self, query: Query) -> list[Annotation]: ...
-    def spent(self, *, before_round: int | None = None) -> Spent: ...
-    def costs(self, annotation: Annotation) -> dict[str, Any]: ...
-
-
-class Journal(Protocol):
-    """Where the loop writes; `rundir.RunDirectory` is the real one."""
-
-    @property
-    def rounds(self) -> list[dict[str, Any]]: ...
-    def put_round(self, line: dict[str, Any]) -> None: ...
-    def append(self, name: str, lines: Sequence[dict[str, Any]]) -> None: ...
-    def keep_query(self, query: Query, snapshot: dict[str, Any]) -> None: ...
-    def kept_query(self, round: int) -> tuple[Query, dict[str, Any]] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +72,6 @@ class Schedule:
     query_size: int
     steps_per_round: int
     reset: str = "warm"
-
-
-@dataclass(slots=True)
-class PhaseClock:
-    """Seconds by phase since the last snapshot."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    on_phase: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext()
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            with self.on_phase(name):
-                yield
-        finally:
-            self.add(name, time.perf_counter() - start)
-
-    def add(self, name: str, seconds: float) -> None:
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-
-    def take(self, *names: str) -> dict[str, float]:
-        return {name: round(self.seconds.pop(name, 0.0), 4) for name in names}
 
 
 class Rounds:

@@ -9,7 +9,7 @@ import elad_exp
 
 ROOT = Path(elad_exp.__file__).parent
 LAYERS = [
-    {"types", "protocols", "errors", "rng"},
+    {"types", "protocols", "errors", "rng", "clock"},
     {"assets", "metrics", "budget"},
     {"tasks", "data", "selectors", "teachers", "stopping", "lines"},
     {"rounds"},
