@@ -82,7 +82,8 @@ def test_an_annotation_that_fails_in_the_middle_is_charged_and_asked_again_later
     found = teacher.annotate(QUERY)
     assert [str(a.status) for a in found] == ["failed", "ok", "ok"]
     assert states(store, ITEMS[0]) == "settled unknown unknown"
-    assert store.calls_of("run", store.call("run:1")["annotation"]) == found[0].call_ids
+    annotation = store.call("run:1")["annotation"]
+    assert store.calls_of("run", annotation, round=0) == found[0].call_ids
     agree(store, teacher)
     pool = take_in(QUERY, found)
     assert [s.id for s in pool.unlabelled] == [SAMPLES[0].id]
@@ -92,6 +93,24 @@ def test_an_annotation_that_fails_in_the_middle_is_charged_and_asked_again_later
     assert [a.status for a in again] == [Status.OK] * 3
     assert len(server.requests) == n + 2
     assert states(store, ITEMS[0]) == "settled unknown unknown settled settled"
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(hang_s=3), Fault(refusal="No.")], ids=["no answer", "refused"]
+)
+def test_what_was_answered_before_an_annotation_was_spoilt_is_not_paid_again_in_a_later_round(
+    server: Server, store: Store, fault: Fault
+) -> None:
+    server.faults[:] = [Fault(), fault]
+    teacher = teacher_for(server, store, mode="sequential", timeout_s=0.3, attempts=1)
+    first = teacher.annotate(Query(0, (ITEMS[0],)))[0]
+    assert first.status in (Status.FAILED, Status.REFUSED)
+    n = len(server.requests)
+    again = teacher.annotate(Query(1, (ITEMS[0],)))[0]
+    assert again.status is Status.OK
+    assert len(server.requests) == n + 2, "the second check and the correction"
+    assert not set(again.call_ids) & set(first.call_ids), "no call is on two lines"
+    agree(store, teacher)
 
 
 @pytest.mark.parametrize(

@@ -19,16 +19,9 @@ def store(tmp_path):
         yield opened
 
 
-def reserve(store, key="k", *, run_id="r", bound=BOUND, limits=None, wall_s=0.0, round=0):
-    return store.reserve(
-        run_id=run_id,
-        key=key,
-        sample_id=f"s-{key}",
-        round=round,
-        bound=bound,
-        limits=limits or Limits(),
-        wall_s=wall_s,
-    )
+def reserve(store, key="k", *, sample_id=None, **options):
+    given = {"run_id": "r", "bound": BOUND, "limits": Limits(), "wall_s": 0.0, "round": 0}
+    return store.reserve(key=key, sample_id=sample_id or f"s-{key}", **given | options)
 
 
 def settle(store, call, *, usage=USAGE, status=Status.OK, **options):
@@ -219,6 +212,19 @@ def test_times_asked_counts_settled_requests_of_earlier_rounds(store):
     assert store.times_asked("r", before_round=0) == {}
     assert store.times_asked("r", before_round=1) == {"s": 1}
     assert store.times_asked("r", before_round=2) == {"s": 2, "t": 1}
+    assert store.unusable("r", before_round=1) == set()
+    assert store.unusable("r", before_round=2) == {"b"}
+
+
+def test_an_annotation_that_was_given_up_has_not_come_to_an_end(store):
+    of = {"sample_id": "s", "annotation": "s:0"}
+    settle(store, reserve(store, "a", **of))
+    call = reserve(store, "b", **of)
+    store.mark_sent(call)
+    store.mark_unknown(call)
+    assert store.times_asked("r", before_round=9) == {}
+    settle(store, reserve(store, "b", **of))
+    assert store.times_asked("r", before_round=9) == {"s": 1}
 
 
 # -- limits --------------------------------------------------------------------------------------

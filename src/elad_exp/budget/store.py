@@ -251,14 +251,27 @@ class Store:
         return self._first_settled("key = ? AND status = 'ok'", key)
 
     def times_asked(self, run_id: str, *, before_round: int) -> dict[str, int]:
-        """How many annotations of each sample were settled in rounds before `before_round`."""
+        """How many annotations of each sample came to an end in rounds before `before_round`: their
+        last call was settled, usable or not.
+        """
         rows = self._select(
-            "SELECT sample_id, count(DISTINCT annotation) FROM calls"
-            " WHERE run_id = ? AND state = 'settled' AND round < ? GROUP BY sample_id",
+            "SELECT sample_id, count(*) FROM ("
+            "SELECT sample_id, state, max(rowid) FROM calls WHERE run_id = ? AND round < ?"
+            " GROUP BY annotation) WHERE state = 'settled' GROUP BY sample_id",
             run_id,
             before_round,
         )
         return {row[0]: row[1] for row in rows}
+
+    def unusable(self, run_id: str, *, before_round: int) -> set[str]:
+        """The annotations of rounds before `before_round` that ended with an unusable answer."""
+        rows = self._select(
+            "SELECT DISTINCT annotation FROM calls"
+            " WHERE run_id = ? AND round < ? AND state = 'settled' AND status != 'ok'",
+            run_id,
+            before_round,
+        )
+        return {row[0] for row in rows}
 
     def spent(self, run_id: str, *, before_round: int | None = None) -> Spent:
         """Settled and unknown calls, as if the cache had been empty; null: of all rounds.
@@ -280,13 +293,14 @@ class Store:
         """Bounds of the calls that are reserved or sent."""
         return add_up(self._db, run_id, _OPEN)
 
-    def calls_of(self, run_id: str, annotation: str) -> tuple[str, ...]:
-        """Ids of the calls that an annotation is charged for."""
+    def calls_of(self, run_id: str, annotation: str, *, round: int) -> tuple[str, ...]:
+        """Ids of the calls that an annotation is charged for in a round."""
         rows = self._select(
-            "SELECT call_id FROM calls WHERE run_id = ? AND annotation = ?"
+            "SELECT call_id FROM calls WHERE run_id = ? AND annotation = ? AND round = ?"
             " AND state IN ('settled', 'unknown') ORDER BY rowid",
             run_id,
             annotation,
+            round,
         )
         return tuple(row["call_id"] for row in rows)
 

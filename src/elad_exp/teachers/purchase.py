@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from elad_exp.budget.ledger import StoredCall
 from elad_exp.errors import BudgetExceeded, RunStopped
 from elad_exp.teachers.calling import Billed, CallFailed, Progress
 from elad_exp.teachers.halt import Halt, Stopped
@@ -70,7 +71,9 @@ class Purchase:
         )
 
     def _line_up(self) -> list[Job]:
-        asked = self.store.times_asked(self.teacher.run_id, before_round=self.query.round)
+        run_id, round_ = self.teacher.run_id, self.query.round
+        asked = self.store.times_asked(run_id, before_round=round_)
+        self._unusable = self.store.unusable(run_id, before_round=round_)
         jobs = []
         for index, item in enumerate(self.query.items):
             repetition = asked.get(item.sample.id, 0)
@@ -141,7 +144,7 @@ class Purchase:
                 self._tell()
         if annotation.status is not Status.OK:
             log.info("sample %s: %s (%s)", sample.id, annotation.status, annotation.reason)
-        calls = self.store.calls_of(self.teacher.run_id, job.annotation)
+        calls = self.store.calls_of(self.teacher.run_id, job.annotation, round=self.query.round)
         self._bought[job.index] = replace(annotation, call_ids=calls)
         self.done += 1
         self._show()
@@ -174,7 +177,7 @@ class Purchase:
     ) -> Answer:
         """An answer that the run has, or the cache has, or that a call gets; see `Ask`."""
         key = request_key(self.annotator, request, repetition=job.repetition)
-        if stored := self.store.settled(self.teacher.run_id, key):
+        if stored := self.store.settled(self.teacher.run_id, key) or self._earlier(job, request):
             return restored(stored)
         shared = self.store.shared(key) if self.annotator.shares_cache else None
         known = recorded(job.repetition) if recorded else None
@@ -219,6 +222,16 @@ class Purchase:
                 self.store.abandon(call_id)
             self._open -= bool(call_id)
             self._tell()
+
+    def _earlier(self, job: Job, request: Request) -> StoredCall | None:
+        """What an earlier annotation of the sample, which a later answer spoilt, was answered."""
+        for repetition in range(job.repetition):
+            if f"{job.item.sample.id}:{repetition}" in self._unusable:
+                key = request_key(self.annotator, request, repetition=repetition)
+                stored = self.store.settled(self.teacher.run_id, key)
+                if stored is not None and stored.status is Status.OK:
+                    return stored
+        return None
 
     async def _reserve(self, job: Job, key: str, request: Request, *, send: bool = False) -> str:
         """Reserve, as soon as what other calls do not use is free.
