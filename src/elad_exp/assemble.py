@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from elad_exp.budget.budget import Limits
+from elad_exp.budget.budget import Limits, require_one
 from elad_exp.budget.store import Store
 from elad_exp.callbacks.build import build_callbacks
 from elad_exp.callbacks.checkpoint import StreamedCheckpoint
@@ -35,7 +35,7 @@ from elad_exp.student.engine import Engine, choose_dtype
 from elad_exp.student.module import StudentModule
 from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.metered import MeteredTeacher
-from elad_exp.types import Annotation, Sample
+from elad_exp.types import Annotation, QueryItem, Sample
 
 log = logging.getLogger(__name__)
 
@@ -251,6 +251,12 @@ class Assembly:
         annotator: Annotator = complete(
             config.teacher, task=task, gold=splits.gold, seed=config.seed
         )
+        annotator.check_price(limits)
+        asked = [request for request, _ in annotator.requests(QueryItem(splits.pool[0]))]
+        if asked:
+            first = asked[0]
+            most = first.bound + first.ahead
+            require_one(limits, calls=1 + first.ahead_calls, most=most)
         annotator.check(limits)
         teacher = MeteredTeacher(
             annotator,

@@ -19,6 +19,10 @@ class ConfigError(UserError):
     """A configuration value that cannot be used."""
 
 
+class Unreachable(ConfigError):
+    """A server that does not answer: a mistake when a run begins, a fault when it goes on."""
+
+
 class DataError(UserError):
     """An input file or row that cannot be used; names file, line and reason."""
 

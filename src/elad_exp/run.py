@@ -16,7 +16,14 @@ from elad_exp.assemble import Assembly, Parts
 from elad_exp.assets import store_path
 from elad_exp.budget.store import Store
 from elad_exp.console import Console, Told, told
-from elad_exp.errors import ConfigError, EladError, Interrupted, RunStopped, UserError
+from elad_exp.errors import (
+    ConfigError,
+    EladError,
+    Interrupted,
+    RunStopped,
+    Unreachable,
+    UserError,
+)
 from elad_exp.lines import replayed
 from elad_exp.record import (
     Stopwatch,
@@ -99,12 +106,15 @@ class Run:
 
         Raises:
             UserError: A part cannot be built. The directory is as it was before.
+            RunStopped: The same, of a run that goes on later: its teacher's server is gone.
         """
         try:
             return self._execute()
-        except UserError:
+        except UserError as error:
             if self.parts is None:
                 self.directory.undo()
+                if self.resumed and isinstance(error, Unreachable):
+                    raise RunStopped("teacher", str(error)) from error
             raise
 
     def _execute(self) -> int:

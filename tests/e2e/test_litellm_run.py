@@ -17,7 +17,7 @@ from elad_exp.plan import RoundPlan, plan
 from elad_exp.rundir import read_lines
 from elad_exp.teachers.litellm import count_tokens
 from tests.helpers_litellm import QUIET
-from tests.helpers_main import TINY, main, result, run
+from tests.helpers_main import TINY, main, result, run, tree
 from tests.helpers_openai import Server, serve
 from tests.scripted_teacher import ScriptedTeacher
 
@@ -88,3 +88,15 @@ def test_a_plan_writes_nothing_and_needs_no_key(
     shown = capsys.readouterr().out
     assert "max_usd=0.0005: expected to be used up in round 0" in shown
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_server_is_gone_waits_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = instantiate(compose_config(TINY).dataset)
+    with serve(ScriptedTeacher(task, task.load()), count=lambda t: count_tokens(t) + 4) as own:
+        assert run(tmp_path / "run", *teacher(own, "single"), "budget.max_annotations=6") == 0
+    before = tree(tmp_path / "run")
+    assert main([f"resume={tmp_path / 'run'}", "budget.max_annotations=10"]) == 75
+    assert "cannot be reached" in capsys.readouterr().err
+    assert tree(tmp_path / "run") == before

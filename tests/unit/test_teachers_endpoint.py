@@ -29,6 +29,12 @@ def test_credentials_leave_the_address() -> None:
     assert same == found
 
 
+def test_the_path_is_that_of_the_configuration_if_it_names_one() -> None:
+    hidden = {"ELAD_EXP_API_BASE": HIDDEN}
+    assert endpoint("https://host:8443/v2", hidden).base == "https://host:8443/v2"
+    assert endpoint("https://host:8443", hidden).base == "https://host:8443/v1"
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from elad_exp.errors import ConfigError
-from elad_exp.types import Record, Spent
+from elad_exp.types import Record, Spent, Usage
 
 UNITS = ("annotations", "calls", "tokens", "usd", "wall_s")
 _LIMITS = tuple(f"max_{unit}" for unit in UNITS)
@@ -73,6 +73,34 @@ def remaining(limits: Limits, spent: Spent) -> dict[str, float | None]:
         limit = getattr(limits, f"max_{unit}")
         left[unit] = None if limit is None else max(0, limit - getattr(spent, unit))
     return left
+
+
+def require_one(limits: Limits, *, calls: int, most: Usage) -> None:
+    """Refuse limits that do not cover a single annotation, before anything is prepared for it.
+
+    Args:
+        limits: Of the run, or of its sweep.
+        calls: That the annotation may take.
+        most: What they may cost together.
+
+    Raises:
+        ConfigError: Names every limit that is too low.
+    """
+    needed = {"annotations": 1, "calls": calls, "tokens": most.tokens, "usd": most.usd}
+    problems = [
+        f"budget.max_{unit}={limit} does not cover one annotation, which may take "
+        f"{_figure(needed[unit])}"
+        for unit in needed
+        if (limit := getattr(limits, f"max_{unit}")) is not None and needed[unit] > limit
+    ]
+    if limits.max_wall_s == 0:
+        problems.append("budget.max_wall_s=0 leaves no time to buy anything")
+    if problems:
+        raise ConfigError(f"{'; '.join(problems)}: raise it, or null for no limit")
+
+
+def _figure(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"${value:.2g}"
 
 
 def raised_only(old: Limits, new: Limits) -> None:

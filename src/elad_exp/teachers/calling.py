@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
+from elad_exp.budget.owner import LEASE_S
 from elad_exp.errors import ConfigError
 from elad_exp.types import Record
 
@@ -53,7 +54,8 @@ class Calling(Record):
         concurrency: Annotations in progress at a time.
         requests_per_minute: At most so many calls are sent in any 60 seconds; null: no limit.
         tokens_per_minute: At most so many tokens, prompts and the longest completions together.
-        timeout_s: Of one call, however slowly its answer drips.
+        timeout_s: Of one call, however slowly its answer drips; less than the lease of what is
+            reserved for it, 900 s.
         phase_timeout_s: Of all calls of a query; then the run stops resumably. Null: no limit.
         attempts: Calls that are made for one answer at most.
         longest_pause_s: Before another attempt, also where a provider asks for a longer one.
@@ -83,6 +85,8 @@ class Calling(Record):
             if isinstance(value, bool) or not number or not 0 < value < float("inf"):
                 kind = "a whole number of at least 1" if whole else "a number above 0"
                 problems.append(f"teacher.{field.name}={value!r}: must be {kind}")
+        if not problems and self.timeout_s >= LEASE_S:
+            problems.append(f"teacher.timeout_s={self.timeout_s:g}: must be below {LEASE_S:g}")
         if problems:
             raise ConfigError("; ".join(problems))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from elad_exp.errors import ConfigError
+from elad_exp.errors import ConfigError, Unreachable
 
 BASE_VARIABLE = "ELAD_EXP_API_BASE"
 KEY_VARIABLE = "ELAD_EXP_API_KEY"
@@ -66,12 +66,13 @@ def endpoint(api_base: str | None, environment: Mapping[str, str] = os.environ) 
             f"{_identity(hidden)}; unset one of them"
         )
     # The same server with credentials, where the environment has them.
-    parts = urlsplit(hidden or address)
+    own, parts = parts, urlsplit(hidden or address)
     headers = {}
     if parts.username or parts.password:
         headers["Authorization"] = "Basic " + _basic(parts)
     place = parts.netloc.rpartition("@")[2]
-    base = urlunsplit((parts.scheme, place, parts.path, parts.query, ""))
+    path = own.path if own.path.strip("/") else parts.path
+    base = urlunsplit((parts.scheme, place, path, parts.query, ""))
     return Endpoint(base, _identity(base), environment.get(KEY_VARIABLE) or NO_KEY, headers)
 
 
@@ -101,14 +102,14 @@ def require_reachable(found: Endpoint) -> None:
     """Open a connection to the server and close it again; nothing is sent.
 
     Raises:
-        ConfigError: Nobody listens there.
+        Unreachable: Nobody listens there.
     """
     parts = urlsplit(found.base or "")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         socket.create_connection((parts.hostname or "", port), timeout=REACH_S).close()
     except OSError as error:
-        raise ConfigError(
+        raise Unreachable(
             f"the teacher's server {found.identity} cannot be reached ({error}); start it, or set "
             f"teacher.api_base to where it is"
         ) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,15 @@ if TYPE_CHECKING:
 
 _TURNED_DOWN = (409, 425, 429, 503, 529)
 _GIVEN_UP = 408
-_FATAL = (401, 402, 403, 404)
+# What every other call would meet as well, and what to look at.
+_FATAL = {
+    401: "is the key in the environment right?",
+    402: "is the account in credit?",
+    403: "may this key use teacher.model?",
+    404: "is teacher.model right? A run keeps its model: begin a new one with another",
+}
+# litellm says the kind of an error up to three times before what the provider said.
+_LITELLMS = re.compile(r"^(?:litellm\.)?(?:\w+Error: )*(?:\w+Exception - )?")
 _MOST_TOKENS = 10**9
 
 
@@ -138,7 +147,8 @@ def _counts(usage: Any, text: str) -> tuple[int, int] | tuple[None, None]:
 
 def failure(error: BaseException) -> CallFailed | Reply:
     """What an exception of litellm means; a turned down content is an answer: a refusal."""
-    code, message = getattr(error, "status_code", None), redact(str(error))
+    code = getattr(error, "status_code", None)
+    message = _LITELLMS.sub("", redact(str(error)))
     causes = list(_chain(error))
     names = {type(cause).__name__ for cause in causes}
     if names & {"ContentPolicyViolationError"}:
@@ -157,6 +167,8 @@ def failure(error: BaseException) -> CallFailed | Reply:
         return CallFailed(message, billed=Billed.NO, retry=True, after_s=after)
     if code is not None and (code >= 500 or code == _GIVEN_UP):
         return CallFailed(message, billed=Billed.UNKNOWN, retry=True)
+    if code in _FATAL:
+        message = f"{code} ({_FATAL[code]}): {message}"
     return CallFailed(message, billed=Billed.NO, retry=False, fatal=code in _FATAL)
 
 

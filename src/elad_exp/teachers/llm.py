@@ -40,6 +40,7 @@ from elad_exp.types import (
 log = logging.getLogger(__name__)
 
 MODES = ("single", "sequential", "explain")
+HOTTEST = 2
 LONGEST_REASON = 300
 _MESSAGE_TOKENS = 4  # role and delimiters, in chat templates
 
@@ -97,6 +98,11 @@ class LanguageModelTeacher:
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
             raise ConfigError(
                 f"teacher.max_completion_tokens={limit!r}: must be a whole number of at least 1"
+            )
+        if temperature is not None and not 0 <= temperature <= HOTTEST:
+            raise ConfigError(
+                f"teacher.temperature={temperature}: must be in [0, {HOTTEST}], or null for the "
+                "provider's own"
             )
         if (prompt_usd is None) != (completion_usd is None):
             raise ConfigError(
@@ -272,15 +278,10 @@ class LanguageModelTeacher:
         requests = [self.request(widest, replies.Written, estimate=estimate)]
         for index in range(n + 1, 0, -1):
             nxt = requests[0]
-            ahead = Usage(
-                nxt.bound.prompt_tokens + nxt.ahead.prompt_tokens,
-                nxt.bound.completion_tokens + nxt.ahead.completion_tokens,
-                nxt.bound.usd + nxt.ahead.usd,
-            )
             prompt = messages.check(self.task, sample, attempt, index)
             check = self.request(prompt, replies.Check, estimate=estimate)
             calls = nxt.ahead_calls + 1
-            requests.insert(0, replace(check, ahead=ahead, ahead_calls=calls))
+            requests.insert(0, replace(check, ahead=nxt.bound + nxt.ahead, ahead_calls=calls))
         return requests
 
     def request(
