@@ -32,11 +32,15 @@ REQUESTS, CONCURRENCY, DISCARD, LATENCY_S = 512, 32, 32, 0.2
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A script, its arguments and its environment; null: the one that runs this file."""
+    """A script, its arguments and its environment; null: the one that runs this file.
+
+    `calls`: whether it asks the server.
+    """
 
     script: str
     environment: str | None = None
     arguments: tuple[str, ...] = ()
+    calls: bool = True
 
 
 PEERS = {
@@ -44,6 +48,7 @@ PEERS = {
     "httpx": Peer("bare_httpx.py", "litellm"),
     "litellm": Peer("bare_litellm.py", "litellm"),
     "ours": Peer("ours.py"),
+    "ours-pause": Peer("ours.py", arguments=("--pause-s", str(LATENCY_S)), calls=False),
     "curator": Peer("bespoke_curator.py", "curator", ("--backend", "openai")),
     "curator-litellm": Peer("bespoke_curator.py", "curator", ("--backend", "litellm")),
 }
@@ -132,7 +137,7 @@ def repeat(name: str, work: Path, *, sent: int, cached: bool) -> dict[str, Any]:
         if cached:
             row = once(PEERS[name], url, work, Path(store))
         # Of both runs together: the second one must not have asked.
-        check(name, row["server"], sent=sent)
+        check(name, row["server"], requests=REQUESTS * PEERS[name].calls, sent=sent)
         return row
 
 
@@ -150,15 +155,15 @@ def once(peer: Peer, url: str, work: Path, store: Path) -> dict[str, Any]:
     return {**json.loads(done.stdout.splitlines()[-1]), "server": stats}
 
 
-def check(name: str, stats: dict[str, Any], *, sent: int) -> None:
+def check(name: str, stats: dict[str, Any], *, requests: int, sent: int) -> None:
     """The peer has sent what it should.
 
     Raises:
         SystemExit: Too few or too many requests, too many at once, or other prompts.
     """
-    if stats["requests"] != REQUESTS or stats["highest_in_flight"] > CONCURRENCY:
-        raise SystemExit(f"{name} should send {REQUESTS} requests, {CONCURRENCY} at once: {stats}")
-    if stats["fingerprint"] != sent:
+    if stats["requests"] != requests or stats["highest_in_flight"] > CONCURRENCY:
+        raise SystemExit(f"{name} should send {requests} requests, {CONCURRENCY} at once: {stats}")
+    if requests and stats["fingerprint"] != sent:
         raise SystemExit(f"{name} has sent other prompts than it was given")
 
 

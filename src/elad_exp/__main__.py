@@ -210,14 +210,17 @@ def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str
             sweep = str(Path(settings.sweep.dir).absolute())
             code = run_one(config, path, overrides=overrides, sweep=sweep)
         except Exception as error:  # entry point: the other jobs shall run
-            from elad_exp.run import record_refusal
+            from omegaconf import OmegaConf
+
+            from elad_exp.record import record_refusal
 
             if isinstance(error, EladError):
                 print(f"error: {error}", file=sys.stderr)
             else:
                 _print_traceback(*sys.exc_info())
             code = error.exit_code if isinstance(error, EladError) else 1
-            record_refusal(config, path, exit_code=code, reason=str(error))
+            plain: Any = OmegaConf.to_container(config, resolve=True)
+            record_refusal(plain, path, exit_code=code, reason=str(error))
         if code > 128:  # Hydra would go on with the next job
             raise SystemExit(code)
         codes.append(code)

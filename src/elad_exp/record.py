@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import secrets
 import shlex
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from typing import Any
 
 from elad_exp import metrics
 from elad_exp.protocols import Splits
-from elad_exp.rundir import Line
+from elad_exp.rundir import Line, RunDirectory
 from elad_exp.teachers.audit import audit_of_rounds
+from elad_exp.teachers.endpoint import redact
 from elad_exp.types import Metric
 
 SCHEMA_VERSION = 1
@@ -102,11 +104,11 @@ def budget_record(budget: Mapping[str, Any]) -> dict[str, Any]:
     return {"scope": limits.pop("scope"), "limits": limits}
 
 
-def start_record(*, run_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of a run that has just begun."""
+def start_record(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a run that has just begun, with a new id."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "run_id": run_id,
+        "run_id": f"{config['name']}-{secrets.token_hex(4)}",
         "status": "running",
         "exit_code": None,
         "stop_reason": None,
@@ -133,6 +135,19 @@ def start_record(*, run_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
         "assets": [],
         "warnings": [],
     }
+
+
+def record_refusal(config: Mapping[str, Any], path: Path, *, exit_code: int, reason: str) -> None:
+    """Leave a `result.json` of a job of a sweep that could not begin, unless a run is there.
+
+    A single run that cannot begin leaves nothing; in a sweep its absence would go unnoticed.
+    """
+    if (path / "result.json").exists():
+        return
+    record = start_record(config)
+    record |= {"status": "failed", "exit_code": exit_code, "stop_reason": redact(reason)}
+    path.mkdir(parents=True, exist_ok=True)
+    RunDirectory(path).write_json("result.json", record | {"finished_at": now()})
 
 
 def summarise(lines: list[Line], splits: Splits) -> dict[str, Any]:

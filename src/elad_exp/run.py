@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from elad_exp.errors import (
     UserError,
 )
 from elad_exp.lines import replayed
+from elad_exp.logfile import log_to
 from elad_exp.record import (
     Stopwatch,
     budget_record,
@@ -93,8 +93,7 @@ class Run:
                 "config_sha256": config_sha256(self.plain),
             }
         else:
-            run_id = f"{config.name}-{secrets.token_hex(4)}"
-            self.record = start_record(run_id=run_id, config=self.plain)
+            self.record = start_record(self.plain)
         # A session that was killed has left its seconds in the lines of its rounds only.
         lines = (line["spent"]["wall_s"] for line in directory.rounds)
         self.clock = Stopwatch(max([self.record["wall_s"], *lines]))
@@ -120,7 +119,7 @@ class Run:
     def _execute(self) -> int:
         self._save()
         handlers = [
-            _log_to(self.directory.path / "run.log"),
+            log_to(self.directory.path / "run.log"),
             Told(self.console, "elad_exp.assets"),
             Told(self.console, "elad_exp.teachers.halt", logging.WARNING),
         ]
@@ -373,31 +372,3 @@ class Run:
         log.warning(text)
         if text not in self.record["warnings"]:
             self.record["warnings"].append(text)
-
-
-def record_refusal(config: DictConfig, path: Path, *, exit_code: int, reason: str) -> None:
-    """Leave a `result.json` of a job of a sweep that could not begin, unless a run is there.
-
-    A single run that cannot begin leaves nothing; in a sweep its absence would go unnoticed.
-    """
-    if (path / "result.json").exists():
-        return
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    record = start_record(run_id=f"{config.name}-{secrets.token_hex(4)}", config=plain)
-    record |= {"status": "failed", "exit_code": exit_code, "stop_reason": redact(reason)}
-    path.mkdir(parents=True, exist_ok=True)
-    RunDirectory(path).write_json("result.json", record | {"finished_at": now()})
-
-
-class _Redacted(logging.Formatter):
-    """What libraries say and what tracebacks hold, without secrets."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
-
-
-def _log_to(path: Path) -> logging.Handler:
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger("elad_exp").setLevel(logging.INFO)
-    return handler

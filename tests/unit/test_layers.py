@@ -23,6 +23,7 @@ LAYERS = [
         "run",
         "serve",
         "telling",
+        "logfile",
         "cli",
         "__main__",
     },

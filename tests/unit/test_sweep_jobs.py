@@ -22,9 +22,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
 
     def note(config: DictConfig, path: Path, *, overrides: Sequence[str], sweep: str) -> int:
-        record = start_record(
-            run_id="x", config={"name": "x", "seed": 0, "budget": {"scope": "run"}}
-        )
+        record = start_record({"name": "x", "seed": 0, "budget": {"scope": "run"}})
         found.append(
             {"config": config, "path": path, "overrides": list(overrides)}
             | {"command": record["command"]}

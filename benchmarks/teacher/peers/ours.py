@@ -1,15 +1,18 @@
 """Our teacher: messages, reservation, litellm, the reply's checks and the store, for each item.
 
 With `--store` of an earlier run every answer is in the shared cache: the same clock then measures
-the time of a cached answer, and the server must see no request.
+the time of a cached answer, and the server must see no request. With `--pause-s` litellm is
+replaced by a pause: what is left is our part.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import measure
 
@@ -19,14 +22,26 @@ import workload
 
 from elad_exp.budget.budget import Limits
 from elad_exp.budget.store import Store
+from elad_exp.teachers import litellm
 from elad_exp.teachers.llm import LanguageModelTeacher
 from elad_exp.teachers.metered import MeteredTeacher
-from elad_exp.types import Query
+from elad_exp.types import Query, Status
 
 USD = 1e-6  # a token: a model that litellm does not know has no price
 
-given = measure.parser().parse_args()
+parser = measure.parser()
+parser.add_argument("--pause-s", type=float, help="wait so long in place of a call")
+given = parser.parse_args()
 work = measure.work(given)
+
+
+async def pause(*args: Any, **options: Any) -> litellm.Reply:
+    await asyncio.sleep(given.pause_s)
+    return litellm.Reply(work["answer"], Status.OK, 1000, 100)
+
+
+if given.pause_s is not None:
+    litellm.call = pause
 task, items = workload.items(len(work["prompts"]))
 store = Store(given.store / "store.sqlite")
 # A run of its own each time: nothing is settled in it, all that is there is in the shared cache.
