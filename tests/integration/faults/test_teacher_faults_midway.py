@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,37 +12,13 @@ pytest.importorskip("litellm", reason="litellm is not installed (extra `litellm`
 
 from elad_exp.budget.store import Store
 from elad_exp.errors import RunStopped
-from elad_exp.teachers import calling
 from elad_exp.types import Explanation, Query, QueryItem, Sample, Status
 from tests.helpers_faults import ITEMS, MADE, SAMPLES, agree, states, take_in, teacher_for
 from tests.helpers_litellm import QUIET
 from tests.helpers_openai import Fault, Server, serve
-from tests.scripted_teacher import ScriptedTeacher
-from tests.unit.teacher_toys import TASK, open_store
 
 pytestmark = QUIET
 QUERY = Query(0, tuple(ITEMS))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serve(ScriptedTeacher(TASK, SimpleNamespace(pool=SAMPLES))) as running:
-        yield running
-
-
-@pytest.fixture
-def store(tmp_path: Any) -> Iterator[Store]:
-    with open_store(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch, server: Server) -> Iterator[None]:
-    monkeypatch.setattr(calling, "FIRST_PAUSE_S", 0.01)
-    server.reset()
-    yield
-    while MADE:
-        MADE.pop().close()
 
 
 # -- sequential: check 1 is right, check 2 finds the error, a third call corrects it ---------------
