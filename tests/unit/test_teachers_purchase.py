@@ -233,6 +233,13 @@ def test_no_minute_holds_more_than_the_limits(requests, tokens, calls, together)
         # A call of more than the limit goes alone.
 
 
+def test_the_jobs_of_a_process_share_the_pace_of_a_model(tmp_path):
+    with open_store(tmp_path) as store:
+        one, two = (metered(store, Scripted(requests_per_minute=3), run_id=r) for r in "ab")
+        assert one.pace is two.pace
+        assert metered(store, Scripted(requests_per_minute=4)).pace is not one.pace
+
+
 def test_a_pace_does_not_make_calls_wait_that_fit():
     class Waited(Exception): ...
 

@@ -14,7 +14,7 @@ from elad_exp.budget.budget import Limits, remaining
 from elad_exp.budget.store import Store
 from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.calling import Progress
-from elad_exp.teachers.pace import Pace
+from elad_exp.teachers.pace import shared_pace
 from elad_exp.teachers.purchase import Purchase
 from elad_exp.types import Annotation, Query, Spent
 
@@ -84,7 +84,12 @@ class MeteredTeacher:
         self.interrupted, self.on_progress = interrupted, on_progress
         self.name, self.mode = annotator.name, annotator.mode
         calling = annotator.calling
-        self.pace = Pace(calling.requests_per_minute, calling.tokens_per_minute)
+        self.pace = shared_pace(
+            annotator.model,
+            str(annotator.info.get("endpoint")),
+            calling.requests_per_minute,
+            calling.tokens_per_minute,
+        )
         self.last_refusal: str | None = None
         self.failures_in_a_row = 0
         self._loop = event_loop()

@@ -5,9 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import cache
 from time import monotonic
 
 WINDOW_S = 60.0
+
+
+@cache
+def shared_pace(model: str, server: str, requests: int | None, tokens: int | None) -> Pace:
+    """The pace of all runs of this process that call a model with these limits: jobs of a sweep
+    follow one another within a minute.
+    """
+    return Pace(requests, tokens)
 
 
 class Pace:
