@@ -347,7 +347,7 @@ def test_a_seed_of_which_the_sweeps_budget_ended_a_job_is_left_out(tmp_path):
         "elad": (0, 2),
     }
     reasons = [run.reason for run in found.uncounted]
-    assert sum("budget ended another job of seed 1 (cut)" in reason for reason in reasons) == 2
+    assert sum("budget ended a job of seed 1 (cut)" in reason for reason in reasons) == 2
     text = render(found)
     assert "Not counted, did not complete (1 run):\n  cut: stopped, sweep_budget (what all" in text
     assert "Not counted, although completed (2 runs):\n  elad-1: the sweep's budget ended" in text
@@ -359,7 +359,7 @@ def test_when_every_seed_is_left_out_the_reasons_are_told(tmp_path: Path) -> Non
     change(cut, lambda result: result.update(stop_reason="sweep_budget"))
     with pytest.raises(DataError, match=r"can be compared:") as caught:
         compare(tmp_path)
-    assert "random-1: left out, the sweep's budget ended another job of seed 1" in str(caught.value)
+    assert "random-1: left out, the sweep's budget ended a job of seed 1" in str(caught.value)
     with pytest.raises(DataError, match="nothing to draw"):
         compare_plot(tmp_path, tmp_path / "x.png")
 

@@ -110,8 +110,8 @@ def _without_cut_seeds(runs: Sequence[RunSummary]) -> list[RunSummary]:
         replace(
             run,
             status=LEFT_OUT,
-            reason=f"the sweep's budget ended another job of seed {run.seed} ({cut[run.seed]}); "
-            "which one depends on their order",
+            reason=f"the sweep's budget ended a job of seed {run.seed} ({cut[run.seed]}); which "
+            "one it ends depends on their order",
         )
         if run.completed and run.seed in cut
         else run
