@@ -88,9 +88,9 @@ def _store_commands(store: argparse.ArgumentParser) -> None:
         "prune",
         parents=[place],
         help="delete runs, or their answers only",
-        description="Delete runs, or their answers only; without --yes, say what would go. A run "
-        "that is deleted, or whose answers are, cannot be resumed without paying again; other runs "
-        "that ask the same are no longer answered from the store, and pay as well.",
+        description="Delete runs, or their answers only; without --yes, say what would go. A "
+        "deleted run cannot be resumed. Deleted answers are not served to other runs any more, "
+        "which then pay for them.",
     )
     which = prune.add_mutually_exclusive_group(required=True)
     which.add_argument(
