@@ -253,8 +253,9 @@ def fixed_overrides(overrides: Sequence[str]) -> dict[str, str]:
     }
 
 
-def check_jobs(overrides: Sequence[str]) -> None:
-    """Compose the jobs of a sweep, of a very large one the first, before any of them starts.
+def check_jobs(overrides: Sequence[str]) -> int:
+    """Compose the jobs of a sweep, of a very large one the first, before any of them starts;
+    returns their number.
 
     Raises:
         ConfigError: A job cannot be composed, or names a folder that a sweep would not write to.
@@ -276,6 +277,7 @@ def check_jobs(overrides: Sequence[str]) -> None:
                     f"paths.{key}={paths[key]}: the jobs of a sweep write below hydra.sweep.dir, "
                     f"each in a folder of its own; write hydra.sweep.dir={paths[key]} instead"
                 )
+    return len(jobs)
 
 
 def held_back(fixed: Mapping[str, str]) -> list[str]:
