@@ -115,7 +115,7 @@ def _exported(
             # Several runs may have asked the same: the first that could be used counts.
             if before is None or (answer.status is Status.OK and before.status is not Status.OK):
                 found.answers[line["key"]] = answer
-            cost[whose] = _sum(cost.get(whose, Usage()), answer.usage)
+            cost[whose] = cost.get(whose, Usage()) + answer.usage
             if answer.status is Status.OK and answer.explanation is not None:
                 told = answer.explanation
                 version = line["prompt_version"]
@@ -162,14 +162,6 @@ def _answer(line: Mapping[str, Any]) -> Answer:
         check_usage(Usage.from_dict(line["usage"])),
         str(line["reason"]),
         None if told is None else Explanation.of(told["steps"], told["answer"]),
-    )
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(
-        one.prompt_tokens + other.prompt_tokens,
-        one.completion_tokens + other.completion_tokens,
-        one.usd + other.usd,
     )
 
 
