@@ -16,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from elad_exp.config import (
-    SECRET_NAME,
     USER_INFO,
     BudgetConfig,
     PathsConfig,
@@ -27,6 +26,7 @@ from elad_exp.config import (
 from elad_exp.errors import ConfigError
 from elad_exp.mistakes import explain, no_such_key, no_such_option, options
 from elad_exp.teachers.calling import Calling
+from elad_exp.teachers.endpoint import SECRET_NAME
 
 _SECRET = re.compile(SECRET_NAME + "$", re.IGNORECASE)
 _SECRET_INSIDE = re.compile(

@@ -27,9 +27,9 @@ from yaml import YAMLError
 
 from elad_exp.errors import ConfigError
 from elad_exp.mistakes import explain, not_an_option
+from elad_exp.teachers.endpoint import SECRET_NAME
 
 USER_INFO = re.compile(r"://[^/?#\s]*@")
-SECRET_NAME = r"(api_?key|token|password|passwd|secret)"
 _MOST_COMPOSED = 200
 """Jobs of a sweep that are composed before it starts: half a minute's worth."""
 

@@ -19,7 +19,17 @@ def test_experiment_without_plus_says_what_to_write() -> None:
         check_arguments(["experiment=quickstart"])
 
 
-@pytest.mark.parametrize("key", ["teacher.api_key", "+hf_token", "db.password", "OPENAI_API_KEY"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "teacher.api_key",
+        "+hf_token",
+        "db.password",
+        "OPENAI_API_KEY",
+        "+a.access_key",
+        "+a.credentials",
+    ],
+)
 def test_secrets_on_the_command_line_are_refused_without_repeating_them(key: str) -> None:
     with pytest.raises(ConfigError, match="environment only") as caught:
         check_arguments([f"{key}=canary-7f3a"])
@@ -44,6 +54,8 @@ def test_addresses_with_user_information_are_refused_without_repeating_them() ->
         "+teacher.kwargs={a: 1, Password : canary}",
         "teacher.kwargs={secret:1},{secret:canary}",
         "logger.csv='token: canary'",
+        "+teacher.kwargs={aws_secret_access_key: canary}",
+        "+teacher.kwargs={credentials: canary}",
     ],
 )
 def test_secrets_inside_values_are_refused_without_repeating_them(argument: str) -> None:
