@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elad_exp.errors import ConfigError, EladError
+from elad_exp.rundir import RunDirectory
+from elad_exp.telling import sweep_ending
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -116,7 +118,6 @@ def run_one(
 
     from elad_exp.budget.budget import Limits, raised_only
     from elad_exp.console import Console, Told, told
-    from elad_exp.rundir import RunDirectory
 
     limits = Limits(**OmegaConf.to_container(config.budget))  # type: ignore[arg-type]
     if resumed:
@@ -183,19 +184,24 @@ def _sweep(arguments: list[str]) -> int:
 
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     fixed = fixed_overrides(overrides)
-    check_jobs(overrides)
+    total = check_jobs(overrides)
     # A job's folder is named after what is swept; with all overrides its name gets too long.
-    return _hydra(arguments, held=held_back(fixed), more=[f"{_EXCLUDED}=[{','.join(fixed)}]"])
+    more = [f"{_EXCLUDED}=[{','.join(fixed)}]"]
+    return _hydra(arguments, held=held_back(fixed), more=more, total=total)
 
 
-def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str] = ()) -> int:
-    """Sweeps and Hydra's own options; each job adds `held`, and Hydra alone is given `more`."""
+def _hydra(
+    arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str] = (), total: int = 1
+) -> int:
+    """Sweeps of `total` jobs and Hydra's own options; each job adds `held`, and Hydra alone is
+    given `more`.
+    """
     import hydra
 
     from elad_exp.config import compose_config, config_dir, register
 
     register()
-    codes: list[int] = []
+    jobs = _Jobs()
 
     def task(config: DictConfig) -> int:
         from hydra.core.hydra_config import HydraConfig
@@ -203,7 +209,7 @@ def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str
         sys.argv = [argv[0], *arguments]  # what records of a run say
         settings = HydraConfig.get()
         path = Path(settings.runtime.output_dir)
-        print(f"job {settings.job.num}: {settings.job.override_dirname}", flush=True)
+        print(f"job {settings.job.num + 1} of {total}: {settings.job.override_dirname}", flush=True)
         try:
             overrides = [*held, *settings.overrides.task]
             config = compose_config(overrides)
@@ -221,9 +227,9 @@ def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str
             code = error.exit_code if isinstance(error, EladError) else 1
             plain: Any = OmegaConf.to_container(config, resolve=True)
             record_refusal(plain, path, exit_code=code, reason=str(error))
+        jobs.add(path, code, folder=str(settings.sweep.dir))
         if code > 128:  # Hydra would go on with the next job
             raise SystemExit(code)
-        codes.append(code)
         return code
 
     given = [argument for argument in arguments if argument not in held]
@@ -233,8 +239,32 @@ def _hydra(arguments: list[str], *, held: Sequence[str] = (), more: Sequence[str
         start(task)()
     finally:
         sys.argv = argv
-    failed = [code for code in codes if code not in (0, 75)]
-    return 1 if failed else (75 if 75 in codes else 0)
+        jobs.tell()
+    failed = [code for code in jobs.codes if code not in (0, 75)]
+    return 1 if failed else (75 if 75 in jobs.codes else 0)
+
+
+class _Jobs:
+    """What became of the jobs of a sweep; none where Hydra only shows something."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+        self._records: list[dict[str, Any]] = []
+        self._folder = ""
+
+    def add(self, path: Path, code: int, *, folder: str) -> None:
+        """Note a job that wrote to `path` and ended with `code`; `folder` is the sweep's."""
+        self.codes.append(code)
+        self._folder = folder
+        if (path / "result.json").exists():  # not where it was only planned
+            found = RunDirectory(path).read_json("result.json")
+            if found["exit_code"] == code:  # else it is of another run, which was there before
+                self._records.append(found)
+
+    def tell(self) -> None:
+        """Print what they came to."""
+        if self._records:
+            print(sweep_ending(self._records, self._folder), flush=True)
 
 
 def _print_traceback(*error: Any) -> None:

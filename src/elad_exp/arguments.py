@@ -16,17 +16,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from elad_exp.config import (
-    SECRET_NAME,
     USER_INFO,
     BudgetConfig,
     PathsConfig,
     TrainerConfig,
     config_dir,
-    explain,
     register,
 )
 from elad_exp.errors import ConfigError
+from elad_exp.mistakes import explain, no_such_key, no_such_option, options
 from elad_exp.teachers.calling import Calling
+from elad_exp.teachers.endpoint import SECRET_NAME
 
 _SECRET = re.compile(SECRET_NAME + "$", re.IGNORECASE)
 _SECRET_INSIDE = re.compile(
@@ -130,7 +130,7 @@ def resumed_config(arguments: Sequence[str]) -> tuple[Path, DictConfig]:
                 f"of {', '.join(map(str, old))}"
             )
         elif old is None and not _known(config, key):
-            raise ConfigError(f"{key}: there is no such key")
+            raise ConfigError(no_such_key(key, _beside(config, key)))
         else:
             OmegaConf.update(config, key, value)
     if diff:
@@ -166,8 +166,8 @@ def _change(argument: str) -> tuple[str, Any]:
         (override,) = OverridesParser.create().parse_overrides([argument])
     except HydraException as error:
         raise ConfigError(
-            f"{argument}: {explain(error)}; write KEY=VALUE, with quotes around a value that "
-            "has brackets or other signs"
+            f"{argument}: {explain(error, config_dir())}; write KEY=VALUE, with quotes around a "
+            "value that has brackets or other signs"
         ) from error
     if override.is_sweep_override():
         raise ConfigError(f"{argument}: a run is resumed with one value; leave out the others")
@@ -175,9 +175,9 @@ def _change(argument: str) -> tuple[str, Any]:
 
 
 def _logger(option: object) -> Any:
-    options = sorted(path.stem for path in (config_dir() / "logger").glob("*.yaml"))
-    if option not in options:
-        raise ConfigError(f"logger={option}: choose one of {', '.join(options)}")
+    allowed = options("logger", config_dir())
+    if option not in allowed:
+        raise ConfigError(no_such_option("logger", str(option), allowed))
     return OmegaConf.load(config_dir() / "logger" / f"{option}.yaml")
 
 
@@ -188,19 +188,22 @@ def _shown(value: object) -> str:
 
 
 def _known(config: DictConfig, key: str) -> bool:
-    parent, _, leaf = key.rpartition(".")
+    return key.rpartition(".")[2] in _beside(config, key)
+
+
+def _beside(config: DictConfig, key: str) -> list[str]:
+    """The keys of the group that `key` would be in."""
+    parent = key.rpartition(".")[0]
     node = OmegaConf.select(config, parent) if parent else config
-    return isinstance(node, DictConfig) and leaf in node
+    return [str(name) for name in node] if isinstance(node, DictConfig) else []
 
 
 def _check_types(config: DictConfig) -> None:
     schemas = {"budget": BudgetConfig, "trainer": TrainerConfig, "paths": PathsConfig}
-    for name, schema in schemas.items():
-        try:
-            config[name] = OmegaConf.merge(OmegaConf.structured(schema), config[name])
-        except OmegaConfBaseException as error:
-            raise ConfigError(f"{name}: {explain(error)}") from error
+    typed = OmegaConf.create({name: OmegaConf.structured(x) for name, x in schemas.items()})
     try:
+        for name, node in OmegaConf.merge(typed, {name: config[name] for name in schemas}).items():
+            config[name] = node
         OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(explain(error)) from error
+        raise ConfigError(explain(error, config_dir())) from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -14,13 +16,26 @@ from elad_exp.errors import EladError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the `elad-exp` command; 2 for the user's mistakes."""
-    arguments = _parser().parse_args(argv)
+    """Entry point of the `elad-exp` command; 2 for the user's mistakes, and 141, as of a program
+    that SIGPIPE has ended, if nobody reads its output to the end (`elad-exp store show | head`).
+    """
     try:
+        return _run(argv)
+    except BrokenPipeError:
+        # Python flushes once more when it ends, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        arguments = _parser().parse_args(argv)
         return int(arguments.action(arguments))
     except EladError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    finally:
+        sys.stdout.flush()  # here, where a closed pipe is noticed
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,14 +88,21 @@ def _store_commands(store: argparse.ArgumentParser) -> None:
         "prune",
         parents=[place],
         help="delete runs, or their answers only",
-        description="Delete runs, or their answers only. A run whose calls are deleted cannot be "
-        "resumed; deleted answers are not served to other runs any more, which then pay for them.",
+        description="Delete runs, or their answers only; without --yes, say what would go. A "
+        "deleted run cannot be resumed. Deleted answers are not served to other runs any more, "
+        "which then pay for them.",
     )
     which = prune.add_mutually_exclusive_group(required=True)
-    which.add_argument("--before", metavar="DATE", help="runs that have asked nothing since (UTC)")
+    which.add_argument(
+        "--before",
+        metavar="DATE",
+        help="runs that have asked nothing since then, like 2026-01-31 (UTC)",
+    )
     which.add_argument("--run", metavar="RUN_ID")
-    prune.add_argument("--answers-only", action="store_true", help="keep what was spent")
-    prune.add_argument("--yes", action="store_true", help="do it; without, only say what would go")
+    prune.add_argument(
+        "--answers-only", action="store_true", help="delete the texts, keep calls and costs"
+    )
+    prune.add_argument("--yes", action="store_true", help="delete")
     prune.set_defaults(action=_prune)
 
 
@@ -140,11 +162,18 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from elad_exp.budget.export import export
+    from elad_exp.budget.export import chosen, differences, export
 
     db, _ = _open(arguments)
     with closing(db):
         n = export(db, arguments.file, arguments.run)
+        runs = chosen(db, arguments.run)
+    if shown := differences({run.run_id: run.teacher for run in runs if run.teacher}):
+        print(
+            f"warning: the runs had different teachers ({shown}); such a recording is replayed one "
+            "run at a time, with teacher.run=RUN_ID",
+            file=sys.stderr,
+        )
     print(f"{arguments.file}: {n} answers; replay with teacher=recorded teacher.path=FILE")
     return 0
 
@@ -158,13 +187,25 @@ def _prune(arguments: argparse.Namespace) -> int:
     with closing(db):
         answers_only = arguments.answers_only
         found = plan(db, run_id=arguments.run, before=before, answers_only=answers_only)
-    what = "only answers of " if arguments.answers_only else ""
+    for line in found.stays():
+        print(line)
+    if not found.runs:
+        print("there is no run to delete")
+        return 0
+    what = found.goes(answers_only=answers_only)
     if not arguments.yes:
-        print(f"to be deleted: {what}{found}\nnothing was deleted; add --yes to delete it")
+        print(f"would delete {what}\nnothing is deleted yet; add --yes to delete it")
         return 2
     with closing(open_database(path)) as db:
-        prune(db, found.runs, answers_only=arguments.answers_only)
-        print(f"deleted: {what}{found}; {path} has {compact(db, path) / 1e6:.1f} MB now")
+        prune(db, found.runs, answers_only=answers_only)
+        print(f"deleted {what}")
+        if compact(db, path):
+            print(f"the store {path} takes {path.stat().st_size / 1e6:.1f} MB now")
+        else:
+            print(
+                f"another process uses the store {path}: the deleted texts stay in the file until "
+                "a run is pruned while none does"
+            )
     return 0
 
 

@@ -19,14 +19,17 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from elad_exp.errors import ConfigError
+from elad_exp.mistakes import explain, not_an_option
+from elad_exp.teachers.endpoint import SECRET_NAME
 
 USER_INFO = re.compile(r"://[^/?#\s]*@")
-SECRET_NAME = r"(api_?key|token|password|passwd|secret)"
 _MOST_COMPOSED = 200
 """Jobs of a sweep that are composed before it starts: half a minute's worth."""
 
@@ -169,15 +172,34 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
             the wrong kind; or a file of the configuration holds a secret.
     """
     register()
+    _check_options(overrides)
     with _hydra():
         try:
             config: DictConfig = compose("config", list(overrides))
             plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(explain(error)) from error
+        except (HydraException, OmegaConfBaseException, YAMLError) as error:
+            raise ConfigError(explain(error, config_dir())) from error
     refuse_secrets(plain)
     check_keys(config)
     return config
+
+
+def _check_options(overrides: Sequence[str]) -> None:
+    """Refuse numbers and the like as options, of which Hydra makes a crash."""
+    for override in _parsed(overrides):
+        if override.is_sweep_override() or override.is_delete():
+            continue
+        group, value = override.key_or_group, override.value()
+        if not isinstance(value, (str, list, dict)) and (config_dir() / group).is_dir():
+            raise ConfigError(not_an_option(group, value, config_dir()))
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    try:
+        found: list[Override] = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(explain(error, config_dir())) from error
+    return found
 
 
 def refuse_secrets(value: Any, at: str = "") -> None:
@@ -213,7 +235,7 @@ def check_keys(config: DictConfig) -> None:
     try:
         OmegaConf.merge(OmegaConf.structured(RootConfig), OmegaConf.to_container(config))
     except OmegaConfBaseException as error:
-        raise ConfigError(explain(error)) from error
+        raise ConfigError(explain(error, config_dir())) from error
 
 
 def fixed_overrides(overrides: Sequence[str]) -> dict[str, str]:
@@ -222,10 +244,7 @@ def fixed_overrides(overrides: Sequence[str]) -> dict[str, str]:
     Raises:
         ConfigError: An override does not parse.
     """
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise ConfigError(explain(error)) from error
+    parsed = _parsed(overrides)
     swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
     return {
         override.key_or_group: str(override.input_line)
@@ -234,8 +253,9 @@ def fixed_overrides(overrides: Sequence[str]) -> dict[str, str]:
     }
 
 
-def check_jobs(overrides: Sequence[str]) -> None:
-    """Compose the jobs of a sweep, of a very large one the first, before any of them starts.
+def check_jobs(overrides: Sequence[str]) -> int:
+    """Compose the jobs of a sweep, of a very large one the first, before any of them starts;
+    returns their number.
 
     Raises:
         ConfigError: A job cannot be composed, or names a folder that a sweep would not write to.
@@ -248,7 +268,7 @@ def check_jobs(overrides: Sequence[str]) -> None:
             own = [override for override in parsed if not override.is_hydra_override()]
             jobs = BasicSweeper.split_arguments(own, None)[0]
         except HydraException as error:
-            raise ConfigError(explain(error)) from error
+            raise ConfigError(explain(error, config_dir())) from error
     for job in jobs[:_MOST_COMPOSED]:
         paths = compose_config(job).paths
         for key in ("run_dir", "root"):
@@ -257,6 +277,7 @@ def check_jobs(overrides: Sequence[str]) -> None:
                     f"paths.{key}={paths[key]}: the jobs of a sweep write below hydra.sweep.dir, "
                     f"each in a folder of its own; write hydra.sweep.dir={paths[key]} instead"
                 )
+    return len(jobs)
 
 
 def held_back(fixed: Mapping[str, str]) -> list[str]:
@@ -273,27 +294,3 @@ def held_back(fixed: Mapping[str, str]) -> list[str]:
     except ConfigError:
         return [override for key, override in fixed.items() if "." in key]
     return []
-
-
-def explain(error: Exception) -> str:
-    """One short message out of Hydra's, which are long and name internals."""
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    noise = ("object_type=", "reference_type=", "Set the", "provider=")
-    lines = [x for x in lines if not x.startswith(noise) and x != "Config search path:"]
-    lines = [x.removeprefix("In 'config': ") for x in lines]
-    first = str(error).splitlines()[0] if str(error) else ""
-    if first and first not in lines and "merging override" in first:
-        lines.insert(0, first)
-    return " ".join(lines).replace("full_key: ", "at ") + _options(str(cause))
-
-
-def _options(message: str) -> str:
-    """The options of a group, which Hydra leaves out when the unknown one stood in a list."""
-    unknown = re.search(r"Could not load '(.+)/", message)
-    if not unknown:
-        return ""
-    found = sorted(path.stem for path in (config_dir() / unknown[1]).glob("*.yaml"))
-    return f" Available options in '{unknown[1]}': {' '.join(found)}"

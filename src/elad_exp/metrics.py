@@ -174,15 +174,25 @@ def _checked(costs: Sequence[float], values: Sequence[float]) -> tuple[Floats, F
 
 
 def mean_over_seeds(values: Sequence[float]) -> Metric:
-    """Mean with Student's t interval; no interval (empty `ci95`) for a single seed."""
+    """Mean of accuracies, or of areas under their curves, with Student's t interval.
+
+    The interval is clipped to [0, 1], where both lie: with two seeds t is so wide (12.7 standard
+    errors) that it reaches beyond. A single seed has none (empty `ci95`).
+
+    Raises:
+        ValueError: There are no values, or one is outside [0, 1].
+    """
     x = np.asarray(values, float)
     if x.size == 0:
         raise ValueError("mean over no seeds")
+    if not ((x >= 0) & (x <= 1)).all():
+        raise ValueError(f"mean over seeds of {x.tolist()}: accuracies lie within 0..1")
     mean = float(x.mean())
     if x.size == 1:
         return Metric(mean, 1, (), "single seed")
     half = _t95(x.size) * float(x.std(ddof=1)) / math.sqrt(x.size)
-    return Metric(mean, int(x.size), (mean - half, mean + half), "t over seeds")
+    interval = (max(0.0, mean - half), min(1.0, mean + half))
+    return Metric(mean, int(x.size), interval, "t over seeds, clipped to [0, 1]")
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float], *, draws: int = 10_000) -> Difference:

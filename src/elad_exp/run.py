@@ -370,5 +370,6 @@ class Run:
 
     def _warn(self, text: str) -> None:
         log.warning(text)
+        self.console.say(f"warning   {text}")
         if text not in self.record["warnings"]:
             self.record["warnings"].append(text)

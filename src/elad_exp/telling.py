@@ -1,8 +1,11 @@
-"""What is printed when a run begins and when it ends, out of its record."""
+"""What is printed when a run begins and when it or a sweep ends, out of their records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +52,39 @@ def spending(record: Mapping[str, Any], unknown: str) -> str:
         unknown: Of calls that may or may not be on the bill; empty if there are none.
     """
     spent, paid = record["spent"], record["paid"]
-    digits = 2 if spent["usd"] >= 1 or not spent["usd"] else 4
+    digits = _digits(spent["usd"])
     return (
         f"spent     {spent['annotations']} annotations, {spent['tokens']} teacher tokens, "
         f"${spent['usd']:.{digits}f} (paid ${paid['usd']:.{digits}f}) in "
         f"{record['wall_s']:.0f} s{f'; {unknown}' if unknown else ''}"
     )
+
+
+def sweep_ending(records: Sequence[Mapping[str, Any]], folder: str) -> str:
+    """What became of the jobs of a sweep, what they cost together, and how they are compared.
+
+    Args:
+        records: Of the jobs' `result.json`.
+        folder: Where the jobs have their folders.
+    """
+    states = Counter(record["status"] for record in records)
+    became = ", ".join(f"{states[name]} {name}" for name in ("completed", "stopped", "failed"))
+    spent, paid = (_sums(records, kind) for kind in ("spent", "paid"))
+    n = len(records)
+    told = f"sweep     {n} job{'' if n == 1 else 's'}: {became}; spent {spent}; paid {paid}"
+    if not states["completed"]:
+        return told
+    return f"{told}\ncompare   elad-exp compare {shlex.quote(folder)}"
+
+
+def _sums(records: Sequence[Mapping[str, Any]], kind: str) -> str:
+    known = [record[kind] for record in records if record[kind]]
+    annotations, tokens = (
+        sum(spent[unit] for spent in known) for unit in ("annotations", "tokens")
+    )
+    usd = math.fsum(spent["usd"] for spent in known)
+    return f"{annotations} annotations, {tokens} teacher tokens, ${usd:.{_digits(usd)}f}"
+
+
+def _digits(usd: float) -> int:
+    return 2 if usd >= 1 or not usd else 4

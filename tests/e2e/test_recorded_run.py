@@ -81,7 +81,9 @@ def test_a_replay_is_the_run_again_for_nothing(
     assert second["warnings"] == []
 
 
-def test_another_selector_gets_what_is_there_and_says_so(tmp_path: Path) -> None:
+def test_another_selector_gets_what_is_there_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     paid_run(tmp_path / "paid", "single")
     recording = export(tmp_path / "recording.jsonl")
     other = tmp_path / "other"
@@ -94,7 +96,9 @@ def test_another_selector_gets_what_is_there_and_says_so(tmp_path: Path) -> None
     assert counts["missing"] > 0
     assert found["spent"]["annotations"] == len(lines) - counts["missing"]
     assert found["paid"]["calls"] == 0
-    assert any("not every request is in the recording" in text for text in found["warnings"])
+    (warning,) = found["warnings"]
+    assert "not every request is in the recording" in warning
+    assert f"warning   {warning}" in capsys.readouterr().out
     missing = [line for line in lines if line["status"] == "missing"]
     assert not any(line["trained_on"] or line["call_ids"] for line in missing)
 

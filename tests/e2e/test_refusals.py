@@ -43,7 +43,7 @@ def refused(
     ("overrides", "message"),
     [
         (["selector=nope"], "nope.*random"),
-        (["stopping=[nope]"], "stopping/nope.*dev_plateau"),
+        (["stopping=[nope]"], "stopping=nope.*dev_plateau"),
         (["optim.batch_sise=4"], "batch_sise"),
         (["dataset.n_pol=4"], "n_pol"),
         (["+selector.weight=1"], "weight"),
@@ -53,7 +53,7 @@ def refused(
         (["budget.max_annotations=-3"], "max_annotations=-3.*at least 0"),
         (["budget.max_usd=-0.5"], "max_usd=-0.5.*at least 0"),
         (["budget.max_usd=nan"], "max_usd=nan.*finite"),
-        (["budget.max_annotations=many"], "max_annotations=many.*Integer"),
+        (["budget.max_annotations=many"], "max_annotations=many: a whole number"),
         (["budget.max_annotations=5"], "initial_size=6.*max_annotations=5"),
         (["budget.max_tokens=300"], "max_tokens=300 does not cover one annotation"),
         (["budget.max_calls=0"], "max_calls=0 does not cover one annotation"),

@@ -38,7 +38,17 @@ def test_jobs_of_a_sweep_have_folders_of_their_own_and_can_be_compared(
     }
     assert len(found) == len(kinds) == len({r["run_id"] for r in found}) == 4 * len(budgets)
     assert sorted(r["spent"]["annotations"] for r in found) == sorted(budgets * 4)
-    capsys.readouterr()
+    n = len(found)
+    annotations, tokens = (
+        sum(r["spent"][unit] for r in found) for unit in ("annotations", "tokens")
+    )
+    cost = f"{annotations} annotations, {tokens} teacher tokens, $0.00"
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith(f"job 1 of {n}: ")
+    assert out[-2:] == [
+        f"sweep     {n} jobs: {n} completed, 0 stopped, 0 failed; spent {cost}; paid {cost}",
+        f"compare   elad-exp compare {folder}",
+    ]
 
     figures = tmp_path / "figures.json"
     assert cli.main(["compare", str(folder), "--json", str(figures)]) == 0
@@ -66,7 +76,10 @@ def test_a_failing_job_is_recorded_and_the_others_run(
     assert sweep(folder, bad[where]) == 1
     first, second = (result(path) for path in jobs(folder))
     assert (first["status"], first["exit_code"]) == ("failed", 2)
-    assert first["stop_reason"] in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert first["stop_reason"] in shown.err
+    ending = "sweep     2 jobs: 1 completed, 0 stopped, 1 failed; spent "
+    assert f"{ending}{second['spent']['annotations']} annotations" in shown.out
     assert (second["status"], second["exit_code"]) == ("completed", 0)
     assert cli.main(["compare", str(folder)]) == 0
     assert "failed" in capsys.readouterr().out
@@ -95,7 +108,7 @@ def test_a_crash_in_one_job_does_not_keep_the_others_from_running(
 
 
 def test_a_signal_ends_the_sweep_and_not_only_its_job(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def asked_to_stop(self: Interrupt) -> None:
         self.signum = signal.SIGTERM
@@ -108,6 +121,9 @@ def test_a_signal_ends_the_sweep_and_not_only_its_job(
         sweep(folder, "seed=0,1")
     assert ended.value.code == 143
     assert [result(path)["status"] for path in jobs(folder)] == ["stopped"]
+    out = capsys.readouterr().out
+    assert "sweep     1 job: 0 completed, 1 stopped, 0 failed; spent 0 annotations" in out
+    assert "elad-exp compare" not in out  # there is nothing to compare
 
 
 @pytest.mark.parametrize(
@@ -130,11 +146,15 @@ def test_a_mistake_in_what_all_jobs_share_is_told_once_before_any(
 
 
 @pytest.mark.slow
-def test_a_sweep_into_the_folder_of_another_leaves_its_results(tmp_path: Path) -> None:
+def test_a_sweep_into_the_folder_of_another_leaves_its_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "sweep"
     assert sweep(folder, "seed=0", "schedule.rounds=1") == 0
     before = [result(path) for path in jobs(folder)]
+    capsys.readouterr()
     assert sweep(folder, "seed=0", "schedule.rounds=1") == 1
+    assert "sweep  " not in capsys.readouterr().out  # whose result is not this job's
     assert [result(path) for path in jobs(folder)] == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,17 @@ def test_experiment_without_plus_says_what_to_write() -> None:
         check_arguments(["experiment=quickstart"])
 
 
-@pytest.mark.parametrize("key", ["teacher.api_key", "+hf_token", "db.password", "OPENAI_API_KEY"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "teacher.api_key",
+        "+hf_token",
+        "db.password",
+        "OPENAI_API_KEY",
+        "+a.access_key",
+        "+a.credentials",
+    ],
+)
 def test_secrets_on_the_command_line_are_refused_without_repeating_them(key: str) -> None:
     with pytest.raises(ConfigError, match="environment only") as caught:
         check_arguments([f"{key}=canary-7f3a"])
@@ -43,6 +54,8 @@ def test_addresses_with_user_information_are_refused_without_repeating_them() ->
         "+teacher.kwargs={a: 1, Password : canary}",
         "teacher.kwargs={secret:1},{secret:canary}",
         "logger.csv='token: canary'",
+        "+teacher.kwargs={aws_secret_access_key: canary}",
+        "+teacher.kwargs={credentials: canary}",
     ],
 )
 def test_secrets_inside_values_are_refused_without_repeating_them(argument: str) -> None:
@@ -94,34 +107,96 @@ def test_every_experiment_is_listed_with_what_it_needs_and_takes() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("+experiment=nope", "experiment/nope.*quickstart"),
-        ("selector=nope", "selector/nope.*rare_words"),
-        ("budget.max_usd=abc", "budget.max_usd=abc.*Float"),
-        ("budget.max_annotation=4", "max_annotation.*budget.max_annotation"),
-        ("dataset.n_pol=4", "n_pol"),
+        (
+            "budget.max_usdd=4",
+            "there is no such key (did you mean budget.max_usd?); allowed: max_a",
+        ),
+        ("+budget.max_usdd=4", "there is no such key (did you mean budget.max_usd?)"),
+        ("bugdet.max_usd=4", "bugdet: there is no such key (did you mean budget?); allowed:"),
+        ("selecter=elad", "selecter: there is no such key (did you mean selector?)"),
+        ("+experimnt=almanac", "(did you mean +experiment?)"),
+        ("dataset.n_pol=4", "dataset.n_pol: there is no such key (did you mean dataset.n_pool?)"),
+        ("selector.weights.intr=1", "allowed: step_entropy_sum, step_content_sum, inter"),
+        ("teacher.zzz=1", "teacher.zzz: there is no such key; allowed: mode, error_rate"),
+        ("hydra.sweep.dirr=x", "(did you mean hydra.sweep.dir?); allowed: dir, subdir"),
+        ("selector=elat", "there is no such option (did you mean selector=elad?); allowed: answer"),
+        ("+experiment=nope", "experiment=nope: there is no such option; allowed: almanac, quick"),
+        ("stopping=[budget,rund]", "stopping=rund: there is no such option (did you mean stopping"),
+        ("budget=3", "budget=3: the name of an option is expected; allowed: unlimited"),
+        ("teacher=null", "teacher=null: the name of an option is expected; allowed: gold, lit"),
+        ("budget.max_usd=abc", "budget.max_usd=abc: a number is expected, or null"),
+        ("schedule.rounds=2.5", "schedule.rounds=2.5: a whole number is expected"),
+        ("schedule.rounds=null", "schedule.rounds=null: a whole number is expected"),
+        ("optim.decay=maybe", "optim.decay=maybe: true or false is expected"),
+        ("mode=[1]", "mode=[1]: text is expected"),
+        ("dataset=jsonl", "dataset.path is not set; write dataset.path=VALUE"),
+        ("seed=0,1", "add --multirun"),
+        ("selector=elad,random", "add --multirun"),
     ],
 )
-def test_bad_overrides_get_one_message_that_names_value_and_choice(
+def test_bad_overrides_get_one_line_that_names_value_choice_and_the_nearest(
     override: str, message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=message) as caught:
+    with pytest.raises(ConfigError) as caught:
         compose_config([override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    for raw in ("struct", "Config'", "full_key", "object_type", "To append"):
+        assert raw not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "schedule:\n  query_sise: 3\n",
+            "schedule.query_sise: there is no such key (did you mean schedule.query_size?)",
+        ),
+        ("schedule:\n  query_size: 3.5\n", "schedule.query_size=3.5: a whole number is expected"),
+        ("bugdet:\n  max_usd: 3\n", "bugdet: there is no such key (did you mean budget?)"),
+        (
+            "defaults:\n  - override /selectr: elad\n",
+            "selectr: there is no such key (did you mean selector?)",
+        ),
+        (
+            "defaults:\n  - /selector: elat\n",
+            "selector=elat: there is no such option (did you mean selector=elad?)",
+        ),
+    ],
+)
+def test_a_mistake_inside_an_experiment_file_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    experiment(tmp_path, monkeypatch, text)
+    with pytest.raises(ConfigError) as caught:
+        compose_config(["+experiment=typo"])
+    assert str(caught.value).startswith(f"experiment/typo.yaml: {message}")
+    assert "\n" not in str(caught.value)
+    assert "+experiment" not in str(caught.value)  # which is for the command line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("defaults:\n  - override /selector: elat\n", "did you mean selector=elad"),
+        ("budget: [\n", "typo.yaml"),
+        ("schedule: 3\n", "typo.yaml.*ScheduleConfig.*3"),
+    ],
+)
+def test_other_mistakes_inside_an_experiment_file_get_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    experiment(tmp_path, monkeypatch, text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        compose_config(["+experiment=typo"])
     assert "\n" not in str(caught.value)
 
 
-def test_a_misspelt_key_inside_an_experiment_file_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import shutil
-
-    copy = tmp_path / "conf"
-    shutil.copytree(config_dir(), copy)
-    (copy / "experiment" / "typo.yaml").write_text(
-        "# @package _global_\nschedule:\n  query_sise: 3\n"
-    )
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A copy of the configuration with a further experiment, `typo`."""
+    copy = shutil.copytree(config_dir(), tmp_path / "conf")
+    (copy / "experiment" / "typo.yaml").write_text(f"# @package _global_\n{text}")
     monkeypatch.setattr("elad_exp.config.config_dir", lambda: copy)
-    with pytest.raises(ConfigError, match="query_sise"):
-        compose_config(["+experiment=typo"])
 
 
 @cache
@@ -154,16 +229,16 @@ def test_resume_with_another_configuration_is_refused_with_a_diff(tmp_path: Path
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("budget.max_usd=abc", "abc.*Float"),
-        ("budget.max_foo=1", "max_foo: there is no such key"),
+        ("budget.max_usd=abc", "^budget.max_usd=abc: a number is expected, or null$"),
+        ("budget.max_usdd=1", r"max_usdd: there is no such key \(did you mean budget.max_usd\?\)"),
         ("budget.max_usd=1,2", r"budget.max_usd=1,2: .*one value"),
         ("budget=unlimited", "budget=unlimited: .*budget.KEY=VALUE.*max_usd"),
         ("trainer={threads: 1}", "trainer.KEY=VALUE.*threads"),
         ("trainer.precision=[x", r"trainer.precision=\[x: .*quotes"),
         ("trainer.precision=[x]", "precision"),
         ("trainer.precision=${nope}", "nope.*trainer.precision"),
-        ("logger=nope", "logger=nope: choose one of csv"),
-        ("logger=../budget/unlimited", "choose one of csv"),
+        ("logger=nope", "logger=nope: there is no such option.*allowed: csv"),
+        ("logger=../budget/unlimited", "allowed: csv"),
         ("paths.store={a: 1}", "store"),
         ("paths.root=elsewhere", "paths.root: runs -> elsewhere"),
     ],

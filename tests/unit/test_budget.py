@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elad_exp.budget.budget import Limits, raised_only, remaining
+from elad_exp.budget.budget import Limits, raised_only
 from elad_exp.budget.money import check_usage, dollars, pico_usd
 from elad_exp.errors import ConfigError
-from elad_exp.types import Spent, Usage
+from elad_exp.types import Usage
 
 
 def test_limits_default_to_none_and_round_trip():
@@ -31,14 +31,6 @@ def test_a_quantity_is_finite(name, value):
 def test_all_problems_are_named_at_once():
     with pytest.raises(ConfigError, match=r"max_calls=-1.*max_usd=-2"):
         Limits(max_calls=-1, max_usd=-2)
-
-
-def test_remaining_is_per_unit_and_never_negative():
-    left = remaining(
-        Limits(max_annotations=5, max_tokens=100, max_wall_s=60),
-        Spent(annotations=2, calls=3, tokens=130, usd=1.0, wall_s=20.0),
-    )
-    assert left == {"annotations": 3, "calls": None, "tokens": 0, "usd": None, "wall_s": 40.0}
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,16 @@ def test_usage_is_priced_per_token():
     assert Price(2e-6, 8e-6).usage(1000, 100) == Usage(1000, 100, pytest.approx(0.0028))
 
 
-@pytest.mark.parametrize("value", [-1e-6, float("nan"), float("inf"), True])
+def test_usages_add_up():
+    assert Usage(1, 2, 0.5) + Usage(3, 4, 0.25) == Usage(4, 6, 0.75)
+
+
+@pytest.mark.parametrize("value", [-1e-6, float("nan"), float("inf"), True, "abc"])
 def test_a_price_is_finite_and_not_negative(value):
-    with pytest.raises(ConfigError, match="price"):
+    with pytest.raises(ConfigError, match=rf"^teacher\.completion_usd={value}: .*at least 0"):
         Price(0.0, value)
+    with pytest.raises(ConfigError, match=rf"^teacher\.prompt_usd={value}: .*at least 0"):
+        Price(value, 0.0)
 
 
 def test_the_prompt_bound_counts_bytes_and_messages():

@@ -13,6 +13,7 @@ import yaml
 from elad_exp.errors import DataError
 from elad_exp.metrics import Needed, area_under_curve
 from elad_exp.reporting.compare import compare, load_sweep, render, to_json
+from elad_exp.reporting.plots import compare_plot
 from elad_exp.reporting.tables import share
 from elad_exp.types import Record
 from tests.helpers_runs import write_lines, write_run, write_sweep
@@ -88,7 +89,7 @@ def test_json_holds_finite_numbers_only(tmp_path: Path) -> None:
     slow = found.settings[0].rows[1]
     assert slow.against["annotations"].needed.value == math.inf
     data = json.loads(json.dumps(to_json(found), allow_nan=False))
-    assert data["comparison_version"] == 1
+    assert data["comparison_version"] == 2
     row = data["settings"][0]["rows"][1]
     assert row["against"]["annotations"]["needed"]["value"] is None
     assert "> 100 %" in render(found)
@@ -106,7 +107,7 @@ def test_unfinished_and_broken_runs_are_listed(sweep: Path, tmp_path: Path) -> N
     shutil.copytree(copy / "elad-0", copy / "empty")
     (copy / "empty" / "rounds.jsonl").unlink()
     found = compare(copy)
-    assert {run.path: run.status for run in found.unfinished} == {
+    assert {run.path: run.status for run in found.uncounted} == {
         "early": "failed",
         "half": "stopped",
         "going": "running",
@@ -116,7 +117,7 @@ def test_unfinished_and_broken_runs_are_listed(sweep: Path, tmp_path: Path) -> N
     }
     assert [s.to_dict() for s in found.settings] == [s.to_dict() for s in compare(sweep).settings]
     text = render(found)
-    assert "Not counted (6 runs did not complete):" in text
+    assert "Not counted, did not complete (6 runs):" in text
     assert "early: failed, RuntimeError: the teacher went away" in text
     assert "odd: unreadable, result.json does not fit its schema: top level: 'seed'" in text
 
@@ -135,7 +136,7 @@ def test_no_runs_and_no_completed_runs_are_mistakes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no run"):
         compare(tmp_path)
     write_run(tmp_path / "early", status="failed", rounds=0)
-    with pytest.raises(DataError, match=r"none of the 1 runs .*\n  early: failed"):
+    with pytest.raises(DataError, match=r"none of the 1 runs .*\n  early: failed, "):
         compare(tmp_path)
 
 
@@ -260,7 +261,7 @@ def test_runs_without_a_configuration_are_compared_among_themselves(tmp_path: Pa
         ({"config.yaml": "absent"}, [(0,), (0,)]),
     ]
     (folder / "elad-0" / "config.yaml").write_text("{")
-    (unread,) = compare(folder).unfinished
+    (unread,) = compare(folder).uncounted
     assert "config.yaml is not valid YAML" in unread.reason
 
 
@@ -345,5 +346,26 @@ def test_a_seed_of_which_the_sweeps_budget_ended_a_job_is_left_out(tmp_path):
         "random": (0, 2),
         "elad": (0, 2),
     }
-    reasons = [run.reason for run in found.unfinished]
-    assert sum("budget ended a job of seed 1" in reason for reason in reasons) == 2
+    reasons = [run.reason for run in found.uncounted]
+    assert sum("budget ended a job of seed 1 (cut)" in reason for reason in reasons) == 2
+    text = render(found)
+    assert "Not counted, did not complete (1 run):\n  cut: stopped, sweep_budget (what all" in text
+    assert "Not counted, although completed (2 runs):\n  elad-1: the sweep's budget ended" in text
+
+
+def test_when_every_seed_is_left_out_the_reasons_are_told(tmp_path: Path) -> None:
+    write_sweep(tmp_path / "s", selectors=("random",), seeds=(1,))
+    cut = write_run(tmp_path / "s" / "cut", selector="elad", status="stopped", seed=1)
+    change(cut, lambda result: result.update(stop_reason="sweep_budget"))
+    with pytest.raises(DataError, match=r"can be compared:") as caught:
+        compare(tmp_path)
+    assert "random-1: left out, the sweep's budget ended a job of seed 1" in str(caught.value)
+    with pytest.raises(DataError, match="nothing to draw"):
+        compare_plot(tmp_path, tmp_path / "x.png")
+
+
+def test_intervals_of_accuracies_stay_accuracies(tmp_path: Path) -> None:
+    write_sweep(tmp_path / "s", selectors=("random",), seeds=(0, 1))
+    (row,) = compare(tmp_path).settings[0].rows
+    for found in (row.accuracy, *row.area.values()):
+        assert 0 <= found.ci95[0] <= found.value <= found.ci95[1] <= 1

@@ -16,6 +16,7 @@ LAYERS = [
     {"student", "callbacks", "reporting", "rundir", "console", "signals"},
     {
         "config",
+        "mistakes",
         "arguments",
         "record",
         "assemble",

@@ -126,6 +126,14 @@ def test_mean_over_seeds_is_students_t() -> None:
     assert mean_over_seeds([0.5]).ci95 == ()
 
 
+def test_the_interval_of_few_seeds_is_clipped_to_what_an_accuracy_can_be() -> None:
+    found = mean_over_seeds([0.4, 0.6])
+    assert found.ci95 == (0.0, 1.0)  # without: 0.5 -+ 1.27
+    assert "clipped" in found.method
+    with pytest.raises(ValueError, match=r"accuracies lie within 0\.\.1"):
+        mean_over_seeds([0.4, 1.1])
+
+
 def test_paired_difference_of_few_seeds_is_exact() -> None:
     # All three differences positive: only all-plus and all-minus are as extreme, 2 of 8.
     found = paired_difference([0.8, 0.7, 0.9], [0.7, 0.65, 0.6])

@@ -77,6 +77,17 @@ def test_a_completed_run_shows_what_it_reached_and_cost(tmp_path: Path) -> None:
     assert page.tags.count("circle") == result["rounds"] == 7
 
 
+def test_the_teachers_model_is_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    result = json.loads((run / "result.json").read_text())
+    for model, told in (("openai/gpt-4o-mini", "oracle (openai/gpt-4o-mini)"), (None, "oracle")):
+        result["teacher"]["model"] = model
+        (run / "result.json").write_text(json.dumps(result))
+        _, page = report(run)
+        assert f"taught by {told} on almanac_a" in page.text
+        assert re.search(rf"{re.escape(told)}, \d+ tokens", page.text)  # of an annotation
+
+
 def test_nothing_is_loaded_and_nothing_runs(tmp_path: Path) -> None:
     source, page = report(write_run(tmp_path / "run"))
     assert "script" not in page.tags

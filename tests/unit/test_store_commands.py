@@ -1,7 +1,11 @@
 """`elad-exp store`: show, export, prune."""
 
 import json
+import os
+import re
 import stat
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -13,6 +17,8 @@ from elad_exp.budget.export import FORMAT, SETTINGS
 from elad_exp.budget.owner import Owner, this_process
 from elad_exp.budget.store import Store
 from elad_exp.cli import main
+from elad_exp.errors import ConfigError
+from elad_exp.teachers.recording import from_file
 from elad_exp.types import Status, Usage
 
 DEAD = Owner(this_process().host, 2**22 + 1, "never")
@@ -111,6 +117,18 @@ def test_what_is_no_store_is_refused(tmp_path, capsys):
     assert "cannot be read" in capsys.readouterr().err
 
 
+def test_output_that_nobody_reads_ends_the_command_quietly(path):
+    fill(path, "one")
+    unread, written = os.pipe()
+    os.close(unread)
+    command = [sys.executable, "-m", "elad_exp.cli", "store", "show"]
+    try:
+        ended = subprocess.run(command, stdout=written, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(written)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
 # -- export --------------------------------------------------------------------------------------
 
 
@@ -141,6 +159,25 @@ def test_a_recording_has_a_header_and_a_line_for_each_answer(path, tmp_path, cap
     }
     assert (lines[2]["status"], lines[2]["explanation"]) == ("refused", None)
     assert [p.name for p in tmp_path.iterdir() if "recording" in p.name] == ["recording.jsonl"]
+
+
+def test_runs_of_several_teachers_are_exported_with_a_warning(path, tmp_path, capsys):
+    fill(path, "one")
+    fill(path, "same")
+    assert main(["store", "export", str(tmp_path / "a.jsonl")]) == 0
+    assert capsys.readouterr().err == ""
+    fill(path, "two", teacher=TEACHER | {"mode": "sequential"})
+    assert main(["store", "export", str(tmp_path / "b.jsonl")]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("warning: the runs had different teachers (one: mode=single; same: mode")
+    assert "two: mode=sequential); such a recording is replayed one run at a time" in told
+    assert "teacher.run=RUN_ID" in told
+    assert len(told.splitlines()) == 1
+    with pytest.raises(ConfigError, match=r"one: mode=single; same: mode=single; two: mode=seq"):
+        from_file(tmp_path / "b.jsonl")
+    assert len(from_file(tmp_path / "b.jsonl", "two")) == 3
+    assert main(["store", "export", str(tmp_path / "c.jsonl"), "--run", "two"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_an_export_replaces_no_file_and_names_what_it_cannot_export(path, tmp_path, capsys):
@@ -175,10 +212,15 @@ def test_a_run_is_deleted_once_it_is_said_to_and_its_texts_with_it(path, capsys)
     fill(path, "two")
     assert main(["store", "prune", "--run", "one"]) == 2
     out = capsys.readouterr().out
-    assert "1 runs (one), 4 calls, 3 answers" in out
-    assert "add --yes" in out
+    assert out == (
+        "would delete 1 run (one) with 4 calls, 3 answers and what they cost\n"
+        "nothing is deleted yet; add --yes to delete it\n"
+    )
     assert counts(path) == (2, 8, 0, 6)
     assert main(["store", "prune", "--run", "one", "--yes"]) == 0
+    deleted, size = capsys.readouterr().out.splitlines()
+    assert deleted == "deleted 1 run (one) with 4 calls, 3 answers and what they cost"
+    assert re.fullmatch(rf"the store {path} takes \d\.\d MB now", size)
     assert counts(path) == (1, 4, 0, 3)
     assert main(["store", "prune", "--run", "two", "--yes"]) == 0
     assert counts(path) == (0, 0, 0, 0)
@@ -190,7 +232,9 @@ def test_the_jobs_of_a_sweep_go_together(path, capsys):
     for run_id in ("a", "b"):
         fill(path, run_id, sweep="sw")
     assert main(["store", "prune", "--run", "a", "--yes"]) == 2
-    assert "of 2 that may share a budget" in capsys.readouterr().err
+    assert (
+        "run a is one of 2 jobs of a sweep, which are deleted together" in capsys.readouterr().err
+    )
     with Store(path) as store:
         assert store.used_usd("a") == store.used_usd("b") == pytest.approx(0.016)
     assert main(["store", "prune", "--run", "a", "--answers-only", "--yes"]) == 0
@@ -211,7 +255,9 @@ def test_a_run_that_is_open_but_asks_nothing_is_kept(path, capsys):
 def test_answers_go_and_what_was_spent_stays(path, capsys):
     fill(path, "one")
     assert main(["store", "prune", "--run", "one", "--answers-only", "--yes"]) == 0
-    assert "only answers of" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith(
+        "deleted 3 answers of 1 run (one); what its 4 calls cost stays known\n"
+    )
     assert counts(path) == (1, 4, 0, 0)
     assert TEXT.encode() not in path.read_bytes()
     with Store(path) as store:
@@ -237,7 +283,9 @@ def test_before_a_day_means_that_nothing_was_asked_since(path, capsys):
         )
         store.release(call)
     assert main(["store", "prune", "--before", "1970-01-02", "--yes"]) == 0
-    assert "1 runs (old)" in capsys.readouterr().out
+    assert "deleted 1 run (old)" in capsys.readouterr().out
+    assert main(["store", "prune", "--before", "1970-01-02", "--yes"]) == 0
+    assert capsys.readouterr().out == "there is no run to delete\n"
     assert main(["store", "prune", "--before", "yesterday"]) == 2
     assert "write a day like" in capsys.readouterr().err
 
@@ -249,13 +297,37 @@ def test_a_run_whose_process_lives_is_kept_and_so_is_its_sweep(path, capsys):
     assert main(["store", "prune", "--run", "done", "--yes"]) == 2
     assert "run done or a job of its sweep still runs" in capsys.readouterr().err
     assert main(["store", "prune", "--before", "2100-01-01", "--yes"]) == 0
-    assert "kept, because they still run: done, going" in capsys.readouterr().out
+    kept, deleted, _ = capsys.readouterr().out.splitlines()
+    assert kept == "kept, because they, or other jobs of their sweep, still run: done, going"
+    assert deleted.startswith("deleted 1 run (other)")
     assert counts(path)[0] == 2
     # Alive between the plan and the deed.
     with closing(open_database(path)) as db:
         with pytest.raises(Exception, match="still runs"):
             prune.prune(db, ["done", "going"])
         assert counts(path)[0] == 2
+
+
+def test_jobs_of_a_sweep_that_stay_for_a_later_one_are_named(path, capsys):
+    fill(path, "early", sweep="sw", clock=lambda: 1.0)
+    fill(path, "late", sweep="sw", clock=lambda: 172800.0)
+    assert main(["store", "prune", "--before", "1970-01-02"]) == 0
+    kept, none = capsys.readouterr().out.splitlines()
+    assert "asked something later" in kept
+    assert kept.endswith(": early")
+    assert none == "there is no run to delete"
+
+
+def test_while_the_store_is_in_use_the_texts_stay_and_that_is_said(path, capsys, monkeypatch):
+    fill(path, "one")
+    monkeypatch.setattr(database, "BUSY_S", 0.05)
+    with closing(open_readonly(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM runs").fetchone()
+        assert main(["store", "prune", "--run", "one", "--yes"]) == 0
+    deleted, said = capsys.readouterr().out.splitlines()
+    assert deleted.startswith("deleted 1 run (one)")
+    assert said.startswith(f"another process uses the store {path}: the deleted texts stay")
 
 
 def test_prune_needs_to_be_told_what():

@@ -81,7 +81,7 @@ def test_a_job_records_the_command_as_it_was_given(
         (["selector=elad,randm"], "randm.*rare_words"),
         (["student=tiny_schooled,tiny", "student.exercises=7"], "exercises"),
         (["budget.max_usd=1,abc"], "max_usd=abc"),
-        (["dataset=almanac,jsonl"], "Missing mandatory value: path at dataset.path"),
+        (["dataset=almanac,jsonl"], "dataset.path is not set; write dataset.path=VALUE"),
         (["optim.batch_sise=4", "seed=0,1"], "batch_sise"),
         (["seed=interval(0,1)"], "does not support"),
         (["seed=0,1", "paths.run_dir=there"], "paths.run_dir=there: .*hydra.sweep.dir=there"),

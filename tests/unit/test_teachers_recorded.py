@@ -310,8 +310,14 @@ def test_arguments_that_do_not_fit(files):
         RecordedTeacher(TASK, path=str(path), run="r")
     with pytest.raises(ConfigError, match="there is no store"):
         RecordedTeacher(TASK, store=str(path.with_name("none.sqlite")))
-    with pytest.raises(DataError, match="no such file"):
-        RecordedTeacher(TASK, path=str(path.with_name("none.jsonl")))
+    for missing, wrong in (
+        (path.with_name("none.jsonl"), "no such file"),
+        (path.parent, "no file"),
+    ):
+        with pytest.raises(DataError, match=wrong) as caught:
+            RecordedTeacher(TASK, path=str(missing))
+        assert str(caught.value).startswith(f"teacher.path={missing}: ")
+        assert "\n" not in str(caught.value)
 
 
 def test_a_question_of_another_kind_is_not_answered_by_a_recorded_label(files):

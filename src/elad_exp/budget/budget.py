@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from elad_exp.errors import ConfigError
-from elad_exp.types import Record, Spent, Usage
+from elad_exp.types import Record, Usage
 
 UNITS = ("annotations", "calls", "tokens", "usd", "wall_s")
 _LIMITS = tuple(f"max_{unit}" for unit in UNITS)
@@ -61,18 +61,6 @@ def _allowed(value: object, *, count: bool) -> bool:
     if isinstance(value, float) and (count or not math.isfinite(value)):
         return False
     return value >= 0
-
-
-def remaining(limits: Limits, spent: Spent) -> dict[str, float | None]:
-    """What is left by unit (`annotations, calls, tokens, usd, wall_s`); None means no limit.
-
-    Never negative: a teacher that billed more than its bound leaves 0.
-    """
-    left: dict[str, float | None] = {}
-    for unit in UNITS:
-        limit = getattr(limits, f"max_{unit}")
-        left[unit] = None if limit is None else max(0, limit - getattr(spent, unit))
-    return left
 
 
 def require_one(limits: Limits, *, calls: int, most: Usage) -> None:

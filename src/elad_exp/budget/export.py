@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,23 @@ def chosen(db: sqlite3.Connection, run_ids: Sequence[str] = ()) -> list[StoredRu
     if not good:
         raise ConfigError("no run of the store was answered by a language model")
     return good
+
+
+def differences(teachers: Mapping[str, Mapping[str, Any]]) -> str:
+    """The settings in which the teachers of runs differ, run by run; empty if they are one teacher.
+
+    A replay makes the requests of one teacher, so it is of one run then.
+    """
+    differing = [
+        name
+        for name in SETTINGS
+        if len({json.dumps(teacher[name], sort_keys=True) for teacher in teachers.values()}) > 1
+    ]
+    told = (
+        f"{run_id}: {', '.join(f'{name}={teacher[name]}' for name in differing)}"
+        for run_id, teacher in teachers.items()
+    )
+    return "; ".join(told) if differing else ""
 
 
 def header(db: sqlite3.Connection, runs: Sequence[StoredRun]) -> dict[str, Any]:

@@ -30,10 +30,13 @@ class Price(Record):
     completion_usd: float
 
     def __post_init__(self) -> None:
-        for value in (self.prompt_usd, self.completion_usd):
-            if isinstance(value, bool) or not math.isfinite(value) or value < 0:
+        for name in ("prompt_usd", "completion_usd"):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value < 0:
                 raise ConfigError(
-                    f"a price of {value!r} dollars a token: must be a finite number of at least 0"
+                    f"teacher.{name}={value}: the price of a token in dollars must be a finite "
+                    "number of at least 0"
                 )
 
     def usage(self, prompt_tokens: int, completion_tokens: int) -> Usage:

@@ -27,12 +27,26 @@ class Pruning:
     calls: int = 0
     answers: int = 0
 
-    def __str__(self) -> str:
-        kept = f"; kept, because they still run: {', '.join(self.alive)}" if self.alive else ""
-        names = f" ({', '.join(self.runs)})" if self.runs else ""
-        if self.needed:
-            kept += f"; kept, because other jobs of their sweep are: {', '.join(self.needed)}"
-        return f"{len(self.runs)} runs{names}, {self.calls} calls, {self.answers} answers{kept}"
+    def goes(self, *, answers_only: bool) -> str:
+        """What is to be deleted, in words."""
+        runs = f"{_count(len(self.runs), 'run')} ({', '.join(self.runs)})"
+        calls, answers = _count(self.calls, "call"), _count(self.answers, "answer")
+        if answers_only:
+            return f"{answers} of {runs}; what its {calls} cost stays known"
+        return f"{runs} with {calls}, {answers} and what they cost"
+
+    def stays(self) -> list[str]:
+        """A line for each reason to keep runs."""
+        reasons = {
+            "they, or other jobs of their sweep, still run": self.alive,
+            "other jobs of their sweep asked something later, and the jobs of a sweep are deleted "
+            "together": self.needed,
+        }
+        return [f"kept, because {why}: {', '.join(runs)}" for why, runs in reasons.items() if runs]
+
+
+def _count(n: int, name: str) -> str:
+    return f"{n} {name}{'' if n == 1 else 's'}"
 
 
 def date(text: str) -> float:
@@ -83,8 +97,9 @@ def plan(
         found.answers += answers
     if run_id and found.needed:
         raise ConfigError(
-            f"run {run_id} is a job of a sweep, of {len(_sweep(db, run_id))} that may share a "
-            "budget; prune all of them by --before, or this one's answers by --answers-only"
+            f"run {run_id} is one of {len(_sweep(db, run_id))} jobs of a sweep, which are deleted "
+            "together, because a budget may hold for all of them; write --before DATE for all of "
+            "them, or --answers-only for this one's answers"
         )
     if run_id and found.alive:
         raise ConfigError(
@@ -112,21 +127,23 @@ def prune(db: sqlite3.Connection, runs: list[str], *, answers_only: bool = False
                 db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
 
 
-def compact(db: sqlite3.Connection, path: Path) -> int:
-    """Give the space of what was deleted back, with its texts; returns the file's size in bytes.
+def compact(db: sqlite3.Connection, path: Path) -> bool:
+    """Give the space of what was deleted back, with its texts; False while another process uses the
+    store: that waits for the next time.
 
-    While another process uses the store, that waits for the next time.
+    Raises:
+        ConfigError: The file could not be made smaller for another reason.
     """
     try:
         db.execute("VACUUM")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
-            raise ConfigError(
-                f"deleted, but {path} could not be made smaller, so the texts are still in it: "
-                f"{error}"
-            ) from error
-    return path.stat().st_size
+        if "locked" in str(error):
+            return False
+        raise ConfigError(
+            f"deleted, but {path} could not be made smaller, so the texts are still in it: {error}"
+        ) from error
+    return not busy
 
 
 def _latest(db: sqlite3.Connection, run_id: str) -> float:

@@ -33,10 +33,8 @@ from elad_exp.budget.ledger import (
     IllegalTransition,
     Recovered,
     StoredCall,
-    charge,
     ledger_line,
     stored_call,
-    utc,
 )
 from elad_exp.budget.money import check_usage, dollars, pico_usd
 from elad_exp.budget.owner import LEASE_S, Owner, this_process
@@ -304,11 +302,6 @@ class Store:
         )
         return tuple(row["call_id"] for row in rows)
 
-    def cost_of(self, call_id: str) -> Usage:
-        """What the call is charged: its usage, or its bound while open or unknown."""
-        row = self._row(call_id)
-        return Usage() if row["state"] == "released" else charge(row)
-
     def call(self, call_id: str) -> dict[str, Any]:
         """One call as in `calls`."""
         return ledger_line(self._row(call_id))
@@ -317,11 +310,6 @@ class Store:
         """The lines of `ledger.jsonl`, in the order of reservation. Times are UTC."""
         rows = self._select("SELECT * FROM calls WHERE run_id = ? ORDER BY rowid", run_id)
         return (ledger_line(row) for row in rows)
-
-    def runs(self) -> list[dict[str, Any]]:
-        """Id and time of the first reservation of each run, oldest first."""
-        rows = self._select("SELECT run_id, started FROM runs ORDER BY started, run_id")
-        return [{"run_id": row["run_id"], "started": utc(row["started"])} for row in rows]
 
     # -- inside ------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from elad_exp.types import Metric, Record
 
 __all__ = ["Comparison", "RunSummary", "compare", "load_sweep", "render", "to_json"]
 
-COMPARISON_VERSION = 1
+COMPARISON_VERSION = 2
 _MAX_NAMED = 6
 
 
@@ -74,26 +74,26 @@ class SettingComparison(Record):
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Record):
-    """All settings, and the runs that do not count because they did not complete."""
+    """All settings, and the runs that do not count: they did not complete, or are `left out`."""
 
     baseline: str
     settings: tuple[SettingComparison, ...]
-    unfinished: tuple[RunSummary, ...]
+    uncounted: tuple[RunSummary, ...]
 
 
 def compare(directory: str | Path, *, baseline: str = "random") -> Comparison:
     """Compare the selectors of the runs below `directory` with `baseline`.
 
     Raises:
-        DataError: No run there is completed, runs on one dataset have different test sets, or
+        DataError: No run there counts, runs on one dataset have different test sets, or
             two completed runs differ in nothing that a comparison knows.
     """
-    runs = _without_cut_seeds(load_sweep(directory))
+    runs = load_sweep(directory)
     done = [run for run in runs if run.completed]
-    unfinished = tuple(run for run in runs if not run.completed)
+    uncounted = tuple(run for run in runs if not run.completed)
     if not done:
-        told = "".join(f"\n  {r.path}: {r.status} {r.reason}" for r in unfinished[:_MAX_NAMED])
-        raise DataError(f"none of the {len(runs)} runs below {directory} is completed:{told}")
+        told = "".join(f"\n  {r.path}: {r.status}, {r.reason}" for r in uncounted[:_MAX_NAMED])
+        raise DataError(f"none of the {len(runs)} runs below {directory} can be compared:{told}")
     _refuse_other_testsets(done)
     _refuse_twins(done)
     settings = tuple(
@@ -101,20 +101,7 @@ def compare(directory: str | Path, *, baseline: str = "random") -> Comparison:
         for setting, group in groupby(sorted(done, key=_by_setting), key=lambda run: run.setting)
         if setting is not None
     )
-    return Comparison(baseline, settings, unfinished)
-
-
-def _without_cut_seeds(runs: Sequence[RunSummary]) -> list[RunSummary]:
-    """The runs; those of a seed of which the sweep's budget ended a job count as not completed,
-    because which job that was depends on their order.
-    """
-    cut = {run.seed for run in runs if run.reason == "sweep_budget"}
-    return [
-        replace(run, status="left out", reason=f"the sweep's budget ended a job of seed {run.seed}")
-        if run.completed and run.seed in cut
-        else run
-        for run in runs
-    ]
+    return Comparison(baseline, settings, uncounted)
 
 
 def _by_setting(run: RunSummary) -> str:

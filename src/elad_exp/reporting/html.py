@@ -122,7 +122,7 @@ def _view(run: RunFiles, limit: int) -> dict[str, Any]:
     return {
         "result": result,
         "name": clipped(str(result["experiment"]), 200),
-        "parts": {key: result[key]["name"] for key in PARTS if result[key]},
+        "parts": {key: _part(result[key]) for key in PARTS if result[key]},
         "rounds": run.rounds,
         "phases": PHASES,
         "seconds": {p: sum(x["seconds"].get(p, 0.0) for x in run.rounds) for p in PHASES},
@@ -136,12 +136,18 @@ def _view(run: RunFiles, limit: int) -> dict[str, Any]:
             for name, (title, told) in TEACHER_AUDIT.items()
             if name in rates
         ],
+        "taught_by": {t["name"]: _part(t) for t in (result["teacher"],) if t},
         "revisions": [revision(line) for line in chosen],
         "n_annotations": len(run.annotations),
         "n_attempts": sum(bool(line["attempt"]) for line in run.annotations),
         "stop_reason": clipped(result["stop_reason"] or ""),
         "facts": _facts(result),
     }
+
+
+def _part(told: Mapping[str, Any]) -> str:
+    """`litellm (openai/gpt-4o-mini)`: of a teacher the model as well."""
+    return f"{told['name']} ({told['model']})" if told.get("model") else str(told["name"])
 
 
 def _gains(metrics: Mapping[str, Any]) -> dict[str, str]:

@@ -81,16 +81,16 @@ def compare_plot(
 ) -> None:
     """Draw mean curves over seeds, one line a selector, one row of panels a setting.
 
-    Bands are 95 % t intervals of the mean over seeds, absent for a single seed. Runs that did not
-    complete are left out. `axes` may name `train_tokens` too; one on which some run spent nothing
-    leaves its panel empty.
+    Bands are 95 % t intervals of the mean over seeds, clipped to [0, 1] and absent for a single
+    seed. Runs that a comparison does not count are left out. `axes` may name `train_tokens` too;
+    one on which some run spent nothing leaves its panel empty.
 
     Raises:
-        DataError: No run below `sweep` is completed.
+        DataError: No run below `sweep` counts.
     """
     runs = [run for run in load_sweep(sweep) if run.completed]
     if not runs:
-        raise DataError(f"no run below {sweep} is completed; there is nothing to draw")
+        raise DataError(f"no run below {sweep} can be compared; there is nothing to draw")
     settings = sorted({str(run.setting) for run in runs})
     names = sorted({str(run.selector) for run in runs}, key=lambda n: (n != baseline, n))
     figure = _figure(4.6 * len(axes), 3.4 * len(settings) + 0.6)

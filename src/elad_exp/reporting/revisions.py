@@ -30,7 +30,7 @@ class StepRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class ShownAnnotation:
     """One annotation, ready to be shown.
 
     `outcome` says in words what the teacher decided, `tone` whether that is `good`, `bad` or
@@ -54,7 +54,7 @@ def choose(annotations: Sequence[Line], limit: int) -> list[Line]:
     return [tried[i * len(tried) // limit] for i in range(limit)]
 
 
-def revision(line: Line) -> Revision:
+def revision(line: Line) -> ShownAnnotation:
     """Align the attempt's steps with the teacher's, step by step."""
     attempt = line["attempt"]
     own: list[dict[str, Any]] = attempt["steps"] if attempt else []
@@ -77,7 +77,7 @@ def revision(line: Line) -> Revision:
         )
     last = verdicts.get(len(own) + 1, {})
     wrong = line["first_error"] is not None or line["status"] != "ok"
-    return Revision(
+    return ShownAnnotation(
         line=line,
         steps=tuple(rows),
         outcome=_outcome(line, len(own)),

@@ -19,6 +19,11 @@ from elad_exp.types import Record
 AXES = ("annotations", "tokens", "train_tokens")
 """What a curve can be drawn against: two costs of the teacher and one of the student."""
 
+LEFT_OUT = "left out"
+"""The status of a completed run that a comparison does not count."""
+SWEEP_BUDGET = "sweep_budget"
+"""Why a run stops when the budget of its whole sweep is spent."""
+
 _FREE = ("selector", "seed")
 """What a comparison is about."""
 _ASIDE = ("name", "about", "paths", "trainer", "logger", "budget")
@@ -53,7 +58,8 @@ class Setting(Record):
 class RunSummary(Record):
     """One run. `setting` and `selector` are None for a run that ended before it knew them.
 
-    `status` is that of `result.json`, or `unreadable` with the cause in `reason`. `config` are
+    `status` is that of `result.json`, or `unreadable` or `left out` with the cause in `reason`.
+    `config` are
     the values of `config.yaml` that bear on the result, by key; empty where there is no such file.
     `points` are the rounds: cost on each axis and test accuracy.
     """
@@ -82,6 +88,7 @@ class RunSummary(Record):
 def load_sweep(directory: str | Path) -> list[RunSummary]:
     """Every run below `directory`, finished or not, by path.
 
+    Completed runs of a seed of which the sweep's budget ended a job are in it as `left out`.
     A run whose files cannot be read is in the list too, as `unreadable`.
 
     Raises:
@@ -91,7 +98,25 @@ def load_sweep(directory: str | Path) -> list[RunSummary]:
     found = sorted(root.rglob("result.json"))
     if not found:
         raise DataError(f"there is no run (no result.json) below {root}; name a sweep's folder")
-    return _told_apart([_summary(path.parent, root) for path in found])
+    return _told_apart(_without_cut_seeds([_summary(path.parent, root) for path in found]))
+
+
+def _without_cut_seeds(runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """The runs; those of a seed of which the sweep's budget ended a job are `left out`, because
+    which job that was depends on their order.
+    """
+    cut = {run.seed: run.path for run in runs if run.reason == SWEEP_BUDGET}
+    return [
+        replace(
+            run,
+            status=LEFT_OUT,
+            reason=f"the sweep's budget ended a job of seed {run.seed} ({cut[run.seed]}); which "
+            "one it ends depends on their order",
+        )
+        if run.completed and run.seed in cut
+        else run
+        for run in runs
+    ]
 
 
 def _told_apart(runs: list[RunSummary]) -> list[RunSummary]:

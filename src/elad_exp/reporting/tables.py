@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from elad_exp.metrics import Difference, Needed
+from elad_exp.reporting.summaries import LEFT_OUT, SWEEP_BUDGET, RunSummary
 from elad_exp.reporting.text import visible
 from elad_exp.types import Metric
 
@@ -23,27 +24,40 @@ _NONE = "-"
 
 _LEGEND = (
     "Accuracy is on test after the last round; area is under its curve over the budget, divided by "
-    "the budget. Brackets are 95 % intervals over seeds: t for means, bootstrap for differences "
-    "and shares. p: sign-flip test over seeds, Holm-corrected for the selectors of a setting. "
-    "Needed: cost at which the monotone mean curve reaches the baseline's final level, as a share "
-    "of the baseline's final cost. Intervals leave out the teacher's sampling noise unless each "
-    "seed asked it anew."
+    "the budget. Brackets are 95 % intervals over seeds: t for means (clipped to [0, 1]), "
+    "bootstrap for differences and shares. p: sign-flip test over seeds, Holm-corrected for the "
+    "selectors of a setting. Needed: cost at which the monotone mean curve reaches the baseline's "
+    "final level, as a share of the baseline's final cost. Intervals leave out the teacher's "
+    "sampling noise unless each seed asked it anew."
 )
 
 
 def render(comparison: Comparison) -> str:
-    """Tables for a terminal or a README: two for each setting, then the runs that do not count."""
+    """Tables for a terminal or a README: two for each setting, then the runs that do not count and
+    why.
+    """
     file = io.StringIO()
     console = Console(file=file, width=_WIDTH, highlight=False, markup=False, emoji=False)
     for setting in comparison.settings:
         _setting(console, setting, comparison.baseline)
-    if comparison.unfinished:
-        console.print(f"Not counted ({len(comparison.unfinished)} runs did not complete):")
-        for run in comparison.unfinished:
-            _say(console, f"  {run.path}: {run.status}, {run.reason or 'no reason recorded'}")
-        console.print()
+    left_out = [run for run in comparison.uncounted if run.status == LEFT_OUT]
+    others = [run for run in comparison.uncounted if run.status != LEFT_OUT]
+    _uncounted(console, "Not counted, did not complete", others)
+    _uncounted(console, "Not counted, although completed", left_out)
     console.print(_LEGEND)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def _uncounted(console: Console, title: str, runs: Sequence[RunSummary]) -> None:
+    if not runs:
+        return
+    console.print(f"{title} ({len(runs)} {'run' if len(runs) == 1 else 'runs'}):")
+    for run in runs:
+        why = f"{run.status}, {run.reason or 'no reason recorded'}"
+        if run.reason == SWEEP_BUDGET:
+            why += " (what all jobs may spend together was spent)"
+        _say(console, f"  {run.path}: {run.reason if run.status == LEFT_OUT else why}")
+    console.print()
 
 
 def _setting(console: Console, found: SettingComparison, baseline: str) -> None:

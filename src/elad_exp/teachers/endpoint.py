@@ -16,7 +16,8 @@ BASE_VARIABLE = "ELAD_EXP_API_BASE"
 KEY_VARIABLE = "ELAD_EXP_API_KEY"
 NO_KEY = "none"
 REACH_S = 5.0
-_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)$", re.IGNORECASE)
+SECRET_NAME = r"(key|token|secret|password|passwd|credentials)"
+"""How the name of a variable or of a setting ends that holds a secret, in any case of letters."""
 _SHORTEST_SECRET = 6
 
 
@@ -119,7 +120,8 @@ def redact(text: str, environment: Mapping[str, str] = os.environ) -> str:
     """`text` without the values of variables named like a key, token or password, and without the
     user information of addresses: providers repeat them in what they say.
     """
-    secrets = [value for name, value in environment.items() if _SECRET_NAME.search(name)]
+    named = re.compile(SECRET_NAME + "$", re.IGNORECASE)
+    secrets = [value for name, value in environment.items() if named.search(name)]
     hidden = environment.get(BASE_VARIABLE, "")
     if hidden and _is_address(hidden, credentials=True):
         parts = urlsplit(hidden)

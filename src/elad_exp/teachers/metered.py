@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from elad_exp.budget.budget import Limits, remaining
+from elad_exp.budget.budget import Limits
 from elad_exp.budget.store import Store
 from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.calling import Progress
@@ -128,10 +128,6 @@ class MeteredTeacher:
     def paid(self) -> Spent:
         """What left for this run; an answer from the shared cache is free."""
         return replace(self.store.paid(self.run_id), wall_s=self.wall_clock())
-
-    def remaining(self) -> dict[str, float | None]:
-        """What is left by unit; None means no limit."""
-        return remaining(self.limits, self.spent())
 
     def costs(self, annotation: Annotation) -> dict[str, Any]:
         """What an annotation's calls are charged in `spent`: `tokens` and `usd`; `cached` if the

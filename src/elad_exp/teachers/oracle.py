@@ -12,7 +12,7 @@ from elad_exp.errors import ConfigError
 from elad_exp.protocols import CheckableTask, Task
 from elad_exp.rng import generator
 from elad_exp.teachers.free import FreeTeacher
-from elad_exp.teachers.revise import Revision, revise, wrong_verdict
+from elad_exp.teachers.revise import CheckedAttempt, revise, wrong_verdict
 from elad_exp.teachers.texts import explanation_text, revision_text
 from elad_exp.types import (
     Annotation,
@@ -122,24 +122,24 @@ class OracleTeacher(FreeTeacher):
         return rng if rng.random() < self.error_rate else None
 
     def _err(
-        self, sample: Sample, attempt: Explanation, right: Revision, rng: np.random.Generator
-    ) -> Revision:
+        self, sample: Sample, attempt: Explanation, right: CheckedAttempt, rng: np.random.Generator
+    ) -> CheckedAttempt:
         texts = attempt.texts
         if right.first_error is not None and texts and attempt.answer is not None:
             verdicts = tuple(StepVerdict(i, ok=True) for i in range(1, len(texts) + 1))
-            return Revision(verdicts, None, texts, attempt.answer)
+            return CheckedAttempt(verdicts, None, texts, attempt.answer)
         answer = self._wrong_answer(sample, right.answer, rng)
         if right.first_error is not None:
             return replace(right, answer=answer)
         if not texts:
-            return Revision((wrong_verdict(1, answer),), 1, (), answer)
+            return CheckedAttempt((wrong_verdict(1, answer),), 1, (), answer)
         struck = int(rng.integers(1, len(texts) + 1))
         steps = texts[: struck - 1] + texts[struck:]
         verdicts = (
             *(StepVerdict(i, ok=True) for i in range(1, struck)),
             wrong_verdict(struck, steps[struck - 1] if struck <= len(steps) else None),
         )
-        return Revision(verdicts, struck, steps, answer)
+        return CheckedAttempt(verdicts, struck, steps, answer)
 
     def _wrong_answer(self, sample: Sample, right: str, rng: np.random.Generator) -> str:
         wrong = [label for label in self.task.labels(sample) or () if label != right]

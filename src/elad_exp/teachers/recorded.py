@@ -73,6 +73,11 @@ class RecordedTeacher:
                 "store); set one of them"
             )
         place = Path(path or store or "").expanduser()
+        if path is not None and not place.is_file():
+            wrong = "is no file" if place.exists() else "no such file"
+            raise DataError(
+                f"teacher.path={path}: {wrong}; name a recording (elad-exp store export writes one)"
+            )
         self.task = task
         self.recording: Recording = (from_file if path else from_store)(place, run)
         self.asker: LanguageModelTeacher | None = None

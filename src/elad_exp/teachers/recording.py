@@ -12,7 +12,6 @@ Two kinds of files, both JSON Lines:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from typing import Any
 
 from elad_exp.assets.cache import sha256_of
 from elad_exp.budget.database import open_readonly
-from elad_exp.budget.export import FORMAT, SETTINGS, VERSION, answers, chosen, header
+from elad_exp.budget.export import FORMAT, SETTINGS, VERSION, answers, chosen, differences, header
 from elad_exp.budget.money import check_usage
 from elad_exp.data.rows import Problems, read_json
 from elad_exp.errors import ConfigError, DataError
@@ -116,7 +115,7 @@ def _exported(
             # Several runs may have asked the same: the first that could be used counts.
             if before is None or (answer.status is Status.OK and before.status is not Status.OK):
                 found.answers[line["key"]] = answer
-            cost[whose] = _sum(cost.get(whose, Usage()), answer.usage)
+            cost[whose] = cost.get(whose, Usage()) + answer.usage
             if answer.status is Status.OK and answer.explanation is not None:
                 told = answer.explanation
                 version = line["prompt_version"]
@@ -145,8 +144,9 @@ def _settings(name: str, runs: Any, run: str | None) -> Mapping[str, Any]:
         if run not in found:
             raise ConfigError(f"teacher.run={run}: {name} has {', '.join(found)}")
         return found[run]
-    if len({json.dumps(value, sort_keys=True) for value in found.values()}) != 1:
-        shown = "; ".join(f"{k}: {v['model']}, {v['mode']}" for k, v in found.items()) or "none"
+    if not found:
+        raise DataError(f"{name} line 1: it names no runs")
+    if shown := differences(found):
         raise ConfigError(
             f"{name} does not hold the answers of one teacher ({shown}); choose a run with "
             "teacher.run=RUN_ID"
@@ -162,14 +162,6 @@ def _answer(line: Mapping[str, Any]) -> Answer:
         check_usage(Usage.from_dict(line["usage"])),
         str(line["reason"]),
         None if told is None else Explanation.of(told["steps"], told["answer"]),
-    )
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(
-        one.prompt_tokens + other.prompt_tokens,
-        one.completion_tokens + other.completion_tokens,
-        one.usd + other.usd,
     )
 
 

@@ -9,7 +9,7 @@ from elad_exp.types import Explanation, Sample, StepVerdict
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class CheckedAttempt:
     """Verdicts up to the first error, and the explanation with everything from there on replaced.
 
     `first_error` is 1..n, n+1 (a step is missing or the answer is wrong), or None: nothing is.
@@ -21,7 +21,7 @@ class Revision:
     answer: str
 
 
-def revise(task: CheckableTask, sample: Sample, attempt: Explanation) -> Revision:
+def revise(task: CheckableTask, sample: Sample, attempt: Explanation) -> CheckedAttempt:
     """Check the steps of `attempt` in turn, then that none is missing and the answer is right."""
     verdicts: list[StepVerdict] = []
     kept: tuple[str, ...] = ()
@@ -29,15 +29,15 @@ def revise(task: CheckableTask, sample: Sample, attempt: Explanation) -> Revisio
         if not task.check_step(sample, kept, text):
             missing, answer = task.complete(sample, kept)
             verdicts.append(wrong_verdict(index, missing[0] if missing else None))
-            return Revision(tuple(verdicts), index, kept + missing, answer)
+            return CheckedAttempt(tuple(verdicts), index, kept + missing, answer)
         verdicts.append(StepVerdict(index, ok=True))
         kept += (text,)
     missing, answer = task.complete(sample, kept)
     if not missing and answer == attempt.answer:
-        return Revision(tuple(verdicts), None, kept, answer)
+        return CheckedAttempt(tuple(verdicts), None, kept, answer)
     end = len(kept) + 1
     verdicts.append(wrong_verdict(end, missing[0] if missing else answer))
-    return Revision(tuple(verdicts), end, kept + missing, answer)
+    return CheckedAttempt(tuple(verdicts), end, kept + missing, answer)
 
 
 def wrong_verdict(index: int, correction: str | None) -> StepVerdict:
