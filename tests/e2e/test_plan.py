@@ -61,7 +61,7 @@ def test_the_budget_that_ends_a_run_ends_its_plan(
 
 def test_time_is_a_limit_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     # Round 0 measures 16 questions with 12 tokens each, at 1000 tokens a second.
-    shown = planned(capsys, "budget.max_wall_s=0.3")
+    shown = planned(capsys, "budget.max_wall_s=0.3", "budget.scope=sweep")  # of each job even so
     assert "max_wall_s=0.3 is expected to be used up in round 1, with 0 of 4" in shown
 
 

@@ -68,16 +68,16 @@ def stored(plan: Plan) -> str:
 def budget(plan: Plan) -> str:
     """Which limit is expected to end the run, and when; or that none is."""
     limits, end = plan.limits, plan.end
-    whole = " of the whole sweep" if limits.scope == "sweep" else ""
+    whole = " (scope: the whole sweep)" if limits.scope == "sweep" else ""
     if end is None:
         given = {f"max_{unit}": getattr(limits, f"max_{unit}") for unit in UNITS}
         named = [f"{name}={limit:,}" for name, limit in given.items() if limit is not None]
         return f"expected to suffice: {', '.join(named)}{whole}" if named else "no limit"
     limit = getattr(limits, f"max_{end.unit}")
-    what = f"max_{end.unit}={limit:,}{whole}"
+    what = f"max_{end.unit}={limit:,}" + (whole if end.unit != "wall_s" else "")
     if end.round == 0 and end.bought == 0:
         first = "covers no annotation of the initial query"
-        return f"{what} {first}, so there is nothing to train on: raise it"
+        return f"{what} {first}, so nothing is trained on: raise it"
     text = (
         f"{what} is expected to be used up in round {end.round}, with {end.bought:,} of "
         f"{end.asked:,} annotations"
