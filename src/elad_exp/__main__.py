@@ -9,8 +9,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from elad_exp.telling import sweep_ending
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from elad_exp.console import Console
 
 _EXCLUDED = "hydra.job.config.override_dirname.exclude_keys"
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
@@ -117,7 +119,7 @@ def run_one(
     from omegaconf import OmegaConf
 
     from elad_exp.budget.budget import Limits, raised_only
-    from elad_exp.console import Console, Told, told
+    from elad_exp.console import Console
 
     limits = Limits(**OmegaConf.to_container(config.budget))  # type: ignore[arg-type]
     if resumed:
@@ -134,9 +136,9 @@ def run_one(
 
     check(config)
     if config.mode == "plan":
-        from elad_exp.plan import plan
+        from elad_exp.plan.tell import plan
 
-        with told(Told(console, "elad_exp.assets"), Told(console, "elad_exp", logging.WARNING)):
+        with _warnings_told(console):
             plan(config, console=console)
         return 0
     with run_directory(config) if path is None else nullcontext(path) as place:
@@ -150,6 +152,13 @@ def run_one(
                 directory.write_text("overrides.txt", "".join(f"{o}\n" for o in overrides))
             run = Run(config, directory, console=console, resumed=resumed, sweep=sweep)
             return run.execute()
+
+
+def _warnings_told(console: Console) -> AbstractContextManager[None]:
+    """What a plan has instead of `run.log`."""
+    from elad_exp.console import Told, told
+
+    return told(Told(console, "elad_exp.assets"), Told(console, "elad_exp", logging.WARNING))
 
 
 def _quiet_environment() -> None:
@@ -184,10 +193,26 @@ def _sweep(arguments: list[str]) -> int:
 
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     fixed = fixed_overrides(overrides)
-    total = check_jobs(overrides)
+    jobs, modes = check_jobs(overrides)
+    if modes == {"plan"}:  # without Hydra, which would make the sweep's folder
+        return _plan_sweep(jobs, fixed)
     # A job's folder is named after what is swept; with all overrides its name gets too long.
     more = [f"{_EXCLUDED}=[{','.join(fixed)}]"]
-    return _hydra(arguments, held=held_back(fixed), more=more, total=total)
+    return _hydra(arguments, held=held_back(fixed), more=more, total=len(jobs))
+
+
+def _plan_sweep(jobs: Sequence[Sequence[str]], fixed: Mapping[str, str]) -> int:
+    _quiet_environment()
+    from elad_exp.console import Console
+    from elad_exp.plan.tell import plan_sweep
+
+    _quiet_libraries()
+    console = Console()
+    with _warnings_told(console):
+        failed = plan_sweep(jobs, fixed, console=console)
+    for error in failed:
+        print(f"error: {error}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _hydra(

@@ -253,12 +253,15 @@ def fixed_overrides(overrides: Sequence[str]) -> dict[str, str]:
     }
 
 
-def check_jobs(overrides: Sequence[str]) -> int:
-    """Compose the jobs of a sweep, of a very large one the first, before any of them starts;
-    returns their number.
+def check_jobs(overrides: Sequence[str]) -> tuple[list[list[str]], set[str]]:
+    """Compose the jobs of a sweep, of a very large one the first, before any of them starts.
+
+    Returns:
+        The overrides of each job, and the one `mode` of those that were composed.
 
     Raises:
-        ConfigError: A job cannot be composed, or names a folder that a sweep would not write to.
+        ConfigError: A job cannot be composed, or names a folder that a sweep would not write to;
+            or jobs differ in `mode`.
     """
     register()
     with _hydra():
@@ -269,15 +272,23 @@ def check_jobs(overrides: Sequence[str]) -> int:
             jobs = BasicSweeper.split_arguments(own, None)[0]
         except HydraException as error:
             raise ConfigError(explain(error, config_dir())) from error
+    modes = set()
     for job in jobs[:_MOST_COMPOSED]:
-        paths = compose_config(job).paths
+        config = compose_config(job)
+        modes.add(config.mode)
+        paths = config.paths
         for key in ("run_dir", "root"):
             if paths[key] != getattr(PathsConfig(), key):
                 raise ConfigError(
                     f"paths.{key}={paths[key]}: the jobs of a sweep write below hydra.sweep.dir, "
                     f"each in a folder of its own; write hydra.sweep.dir={paths[key]} instead"
                 )
-    return len(jobs)
+    if len(modes) > 1:
+        raise ConfigError(
+            f"mode={','.join(sorted(modes))}: all jobs of a sweep have one; plan it first, then "
+            "leave mode out"
+        )
+    return jobs, modes
 
 
 def held_back(fixed: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,8 @@ from hydra.utils import instantiate
 
 from elad_exp.config import compose_config
 from elad_exp.console import Console
-from elad_exp.plan import RoundPlan, plan
+from elad_exp.plan.costs import RoundPlan
+from elad_exp.plan.tell import plan
 from elad_exp.rundir import read_lines
 from elad_exp.teachers.litellm import count_tokens
 from tests.helpers_litellm import QUIET
@@ -45,7 +46,8 @@ def teacher(server: Server, mode: str) -> list[str]:
 
 
 def planned(overrides: list[str]) -> list[RoundPlan]:
-    return plan(compose_config([*TINY, *overrides, "mode=plan"]), console=Console(quiet=True))
+    config = compose_config([*TINY, *overrides, "mode=plan"])
+    return plan(config, console=Console(quiet=True)).rounds
 
 
 @pytest.mark.parametrize("mode", ["single", pytest.param("sequential", marks=pytest.mark.slow)])
@@ -86,7 +88,8 @@ def test_a_plan_writes_nothing_and_needs_no_key(
     model = ["teacher=litellm", "teacher.model=openai/gpt-4o-mini", "budget.max_usd=0.0005"]
     assert main([*TINY, *model, "mode=plan"]) == 0
     shown = capsys.readouterr().out
-    assert "max_usd=0.0005: expected to be used up in round 0" in shown
+    assert "max_usd=0.0005 covers no annotation of the initial query" in shown
+    assert "at most $0.0005 (budget.max_usd)" in shown
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,3 +103,21 @@ def test_a_run_whose_server_is_gone_waits_for_it(
     assert main([f"resume={tmp_path / 'run'}", "budget.max_annotations=10"]) == 75
     assert "cannot be reached" in capsys.readouterr().err
     assert tree(tmp_path / "run") == before
+
+
+def test_a_plan_says_which_answers_are_paid_for(tmp_path: Path, server: Server) -> None:
+    store = tmp_path / "store.sqlite"
+    overrides = [*teacher(server, "single"), f"paths.store={store}", "schedule.rounds=1"]
+    fresh = planned(overrides)
+    assert not store.exists()
+    assert fresh[0].stored.calls == 0
+    server.billed.clear()
+    assert run(tmp_path / "run", *overrides) == 0
+    billed = sum(usage["total_tokens"] for usage in server.billed)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    again = planned(overrides)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert again[0].annotations == again[0].stored.calls == 6
+    assert again[0].expected.tokens == again[0].stored.tokens == billed
+    assert again[0].paid.tokens == 0
+    assert planned([*overrides, "seed=1"])[0].stored.calls < 6

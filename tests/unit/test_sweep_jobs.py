@@ -87,6 +87,7 @@ def test_a_job_records_the_command_as_it_was_given(
         (["seed=0,1", "paths.run_dir=there"], "paths.run_dir=there: .*hydra.sweep.dir=there"),
         (["seed=0,1", "paths.root=there"], "paths.root=there: .*hydra.sweep.dir=there"),
         (["paths.run_dir=a,b"], "paths.run_dir=a: .*hydra.sweep.dir"),
+        (["mode=plan,run"], "mode=plan,run: all jobs"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -194,8 +194,13 @@ def open_database(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_readonly(path: Path) -> sqlite3.Connection:
+def open_readonly(path: Path, *, briefly: bool = False) -> sqlite3.Connection:
     """Open a store for looking at it: it is neither made nor migrated.
+
+    Args:
+        path: The SQLite file.
+        briefly: For a look of a moment. SQLite then puts no files of its own beside a store that
+            no process has open; what a run writes meanwhile is not seen.
 
     Raises:
         ConfigError: There is none, or it cannot be read by this version.
@@ -205,7 +210,8 @@ def open_readonly(path: Path) -> sqlite3.Connection:
             f"there is no store {path}; name one with --store FILE (or teacher.store=FILE), or set "
             "ELAD_EXP_CACHE to the folder that the runs had as their cache"
         )
-    address = f"{path.absolute().as_uri()}?mode=ro"
+    alone = briefly and not Path(f"{path}-wal").exists()
+    address = f"{path.absolute().as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
     try:
         connection = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
         connection.row_factory = sqlite3.Row

@@ -93,3 +93,13 @@ def stored_call(row: sqlite3.Row) -> StoredCall:
         latency_s=row["latency_s"],
         cached=bool(row["cached"]),
     )
+
+
+def shared_answer(db: sqlite3.Connection, key: str) -> StoredCall | None:
+    """The first `ok` answer that any run has settled for the request: the shared cache."""
+    row = db.execute(
+        "SELECT * FROM calls WHERE key = ? AND status = 'ok' AND state = 'settled'"
+        " AND payload IS NOT NULL ORDER BY rowid LIMIT 1",
+        (key,),
+    ).fetchone()
+    return stored_call(row) if row else None

@@ -34,6 +34,7 @@ from elad_exp.budget.ledger import (
     Recovered,
     StoredCall,
     ledger_line,
+    shared_answer,
     stored_call,
 )
 from elad_exp.budget.money import check_usage, dollars, pico_usd
@@ -242,11 +243,17 @@ class Store:
 
     def settled(self, run_id: str, key: str) -> StoredCall | None:
         """The answer that this run has already settled for the request, whatever its status."""
-        return self._first_settled("run_id = ? AND key = ?", run_id, key)
+        rows = self._select(
+            "SELECT * FROM calls WHERE run_id = ? AND key = ? AND state = 'settled'"
+            " AND payload IS NOT NULL ORDER BY rowid LIMIT 1",
+            run_id,
+            key,
+        )
+        return stored_call(rows[0]) if rows else None
 
     def shared(self, key: str) -> StoredCall | None:
         """An `ok` answer that any run has settled for the request: the shared cache."""
-        return self._first_settled("key = ? AND status = 'ok'", key)
+        return shared_answer(self._db, key)
 
     def times_asked(self, run_id: str, *, before_round: int) -> dict[str, int]:
         """How many annotations of each sample came to an end in rounds before `before_round`: their
@@ -354,14 +361,6 @@ class Store:
         if not rows:
             raise IllegalTransition(f"the store {self.path} has no call {call_id!r}")
         return rows[0]
-
-    def _first_settled(self, where: str, *values: object) -> StoredCall | None:
-        rows = self._select(
-            f"SELECT * FROM calls WHERE {where} AND state = 'settled' AND payload IS NOT NULL"
-            " ORDER BY rowid LIMIT 1",
-            *values,
-        )
-        return stored_call(rows[0]) if rows else None
 
     def _move(self, call_id: str, origins: tuple[str, ...], state: str, **columns: Any) -> bool:
         """Change the state; returns whether the call now costs more than its bound."""

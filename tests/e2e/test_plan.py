@@ -1,0 +1,86 @@
+"""What `mode=plan` prints, of a run and of a sweep; it writes nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from elad_exp.rundir import read_lines
+from elad_exp.student.speed import Speeds
+from tests.helpers_main import TINY, main, run
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an empty folder, with a student of a known speed."""
+    monkeypatch.chdir(tmp_path)
+    speeds = Speeds(1000.0, 1000.0)
+    monkeypatch.setattr("elad_exp.plan.job.measure", lambda *args, **options: speeds)
+
+
+def planned(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main([*arguments, *TINY, "mode=plan"]) == code
+    assert list(Path.cwd().iterdir()) == []
+    return capsys.readouterr().out
+
+
+def rows(shown: str) -> list[list[str]]:
+    """The cells of the table, without its head."""
+    found = [re.split(r"\s{2,}", line.strip()) for line in shown.splitlines()]
+    return [cells for cells in found if cells[0].isdigit() or cells[0] == "all"]
+
+
+def test_the_table_of_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = planned(capsys)
+    assert [cells[:3] for cells in rows(shown)] == [
+        ["0", "6", "6"],
+        ["1", "4", "4"],
+        ["2", "4", "4"],
+        ["3", "0", "0"],
+        ["all", "14", "14"],
+    ]
+    assert "this teacher is free" in shown
+    assert "budget    no limit" in shown
+    assert "usd" not in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_the_budget_that_ends_a_run_ends_its_plan(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    limit = "budget.max_annotations=8"
+    shown = planned(capsys, limit, "budget.max_calls=1000")
+    assert "max_annotations=8 is expected to be used up in round 1, with 2 of 4" in shown
+    assert [cells[:2] for cells in rows(shown)][:-1] == [["0", "6"], ["1", "2"], ["2", "0"]]
+    assert run(tmp_path / "run", limit) == 0
+    lines = read_lines(tmp_path / "run" / "rounds.jsonl")
+    assert [(line["bought"] or {}).get("ok", 0) for line in lines] == [6, 2, 0]
+
+
+def test_time_is_a_limit_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    # Round 0 measures 16 questions with 12 tokens each, at 1000 tokens a second.
+    shown = planned(capsys, "budget.max_wall_s=0.3", "budget.scope=sweep")  # of each job even so
+    assert "max_wall_s=0.3 is expected to be used up in round 1, with 0 of 4" in shown
+
+
+def test_a_sweep_is_added_up_and_judged_as_a_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = ["-m", "seed=0,1", "budget.max_annotations=20"]
+    shown = planned(capsys, *sweep)
+    assert "job 1: seed=1" in shown.splitlines()
+    assert [cells[:2] for cells in rows(shown)] == [["0", "14"], ["1", "14"], ["all", "28"]]
+    assert "of each job by itself: expected to suffice" in shown
+    shown = planned(capsys, *sweep, "budget.scope=sweep")
+    assert [cells[:2] for cells in rows(shown)] == [["0", "14"], ["1", "6"], ["all", "20"]]
+    assert "of the whole sweep: expected to cut short 1 of 2 (job 1)" in shown
+
+
+def test_a_job_that_would_be_refused_is_left_out_and_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["-m", *TINY, "budget.max_annotations=3,8", "mode=plan"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: job 0: schedule.initial_size=6 exceeds")
+    assert [cells[:2] for cells in rows(shown.out)] == [["1", "8"], ["all", "8"]]
+    assert list(Path.cwd().iterdir()) == []
