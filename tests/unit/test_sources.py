@@ -159,7 +159,8 @@ def rows(*pairs: tuple[str, str]) -> list[Row]:
 def test_answer_kind_is_inferred_and_yes_no_lowered() -> None:
     kind, got = answer_kind(rows(("a?", "Yes"), ("b?", "NO")), "auto", Problems())
     assert (kind, [row.answer for row in got]) == ("yes_no", ["yes", "no"])
-    assert answer_kind(rows(("a?", "4"), ("b?", "5")), "auto", Problems())[0] == "open"
+    assert answer_kind(rows(("a?", "4"), ("b?", "5")), "auto", Problems())[0] == "number"
+    assert answer_kind(rows(("a?", "4"), ("b?", "five")), "auto", Problems())[0] == "open"
 
 
 def test_mixed_answers_are_named_unless_the_kind_is_given() -> None:
