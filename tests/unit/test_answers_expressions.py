@@ -50,6 +50,7 @@ def test_equal_values(one: str, other: str) -> None:
     [
         *(("3 * 4", "13"), ("2\\sqrt{3}", "3.46"), ("2^10", "1023"), ("\\pi", "3.14")),
         *(("1/0", "1/0"), ("0/0", "0/0"), ("\\sqrt{-1}", "\\sqrt{-1}"), ("2 +", "2")),
+        *(("0.0^{-3}", "0.5"), ("0.0^{99}0.0", "1/3"), ("0.0\\div0", "1"), ("{1}{2}", "{1}")),
     ],
 )
 def test_other_values_and_those_that_are_none(one: str, other: str) -> None:
@@ -59,7 +60,19 @@ def test_other_values_and_those_that_are_none(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("9^9^9^9", "9**9**9", "9^{9^9}", "(9^9)^{99}", "2^{1000}", "9^99*9^99", "2^{0.5}"),
+        *(
+            "9^9^9^9",
+            "9**9**9",
+            "9^{9^9}",
+            "(9^9)^{99}",
+            "2^{1000}",
+            "9^99*9^99",
+            "2^{0.5}",
+            "9^(99*99*99)",
+            "9^{9}^{9}",
+            "((9^9))^{12}",
+            "9^{9+99}",
+        ),
         *(
             "99999999999999999999!",
             "100!!",
@@ -80,7 +93,7 @@ def test_what_could_take_long_or_is_no_arithmetic_is_refused_at_once(text: str) 
 
 
 SIGNS = (
-    r"0 1 2 9 99 999999999999 0.5 + - * / ^ ^2 ^{99} ^{-99} ( ) { } \sqrt{ \frac{ }{ \pi sqrt( "
+    r"0 0.0 1 2 9 99 999999999999 0.5 + - * / ^ ^2 ^{99} ^{-99} ( ) { } \sqrt{ \frac{ }{ \pi sqrt( "
     r"\cdot \times ! = % x , . \boxed{ \left( \right) $ km"
 )
 ATOMS = st.sampled_from(SIGNS.split())

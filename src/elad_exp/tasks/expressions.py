@@ -18,20 +18,24 @@ import logging
 import re
 from functools import lru_cache
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 LONGEST = 80
 """Characters."""
 _MOST = {"digits": 12, "numbers": 8, "roots": 2, "depth": 4, "exponents": 100}
 _NEAR = 1e-5
+# What sympy raises where there is no value to compare: 0.0^{-1}, 0.0/0, sets.
+_NO_VALUE = (ArithmeticError, AttributeError, TypeError, ValueError, RecursionError)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 _TOKEN = re.compile(
     rf"{_NUMBER.pattern}|\\[dt]?frac(?![a-zA-Z])|\\(?:sqrt|pi|cdot|times|div)(?![a-zA-Z])"
     r"|[-+*/^(){}]|\s"
 )
 _ROOT = r"\sqrt"
-# `^3`, `^{12}`, `^(-2)`, and no power of the result.
-_POWER = re.compile(r"\^\s*[{(]?\s*-?\s*([0-9]{1,2})(?![0-9.])\s*[})]?(?!\s*[})\s]*\^)")
+# `^3`, `^{12}`, `^(-1/2)`, the whole exponent, and no power of the result.
+_EXPONENT = r"(?:-?(?P<bare>[0-9]{1,2})(?![0-9.])|[{(]-?(?P<braced>[0-9]{1,2})(?:/[0-9]{1,2})?[})])"
+_POWER = re.compile(rf"\^{_EXPONENT}(?!\s*[)}}]*\s*\^)")
 _UNIT = re.compile(r"(?<=[\s0-9})])(?!(?:pi|sqrt)\b)[A-Za-z][A-Za-z ]*$")
 _PLAIN = (
     (re.compile(r"\*\*"), "^"),
@@ -53,8 +57,11 @@ def same(one: str, other: str) -> bool:
     latex, other_latex = _latex(one), _latex(other)
     if latex is None or other_latex is None:
         return False
-    value, other_value = _parsed(latex), _parsed(other_latex)
-    if value is None or other_value is None or _far(value, other_value):
+    try:
+        value, other_value = _parsed(latex), _parsed(other_latex)
+        if value is None or other_value is None or _far(value, other_value):
+            return False
+    except _NO_VALUE:
         return False
     return bool(_math_verify().verify(other_value, value, timeout_seconds=None))
 
@@ -80,10 +87,8 @@ def _broken(tokens: list[str]) -> bool:
 
 def _small(text: str, tokens: list[str]) -> bool:
     numbers = [token for token in tokens if _NUMBER.fullmatch(token)]
-    powers = _POWER.findall(text)
-    exponents = 1
-    for power in powers:
-        exponents *= max(int(power), 1)
+    powers = [int(match["bare"] or match["braced"]) for match in _POWER.finditer(text)]
+    exponents = prod(max(power, 1) for power in powers)
     depth = deepest = 0
     for token in tokens:
         depth += (token in ("(", "{")) - (token in (")", "}"))
