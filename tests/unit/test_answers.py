@@ -118,6 +118,7 @@ WORDS = Sample("s", "?", tuple(Choice(name, "") for name in nli.CLASSES))
     [
         *(("Entailment", 0), ("entails", 0), ("The premise entails the hypothesis.", 0)),
         *(("neutral", 1), ("Neither.", 1), ("neither entailment nor contradiction", 1)),
+        *(("It neither contradicts nor entails it.", 1), ("neither, but a contradiction", None)),
         *(("contradictory", 2), ("a contradiction", 2), ("Contradicted", 2)),
         *(("entailment or neutral", None), ("contradiction, no: neutral", None)),
         *(("does not contradict", None), ("isn't entailed", None), ("yes", None), ("", None)),

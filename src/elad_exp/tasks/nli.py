@@ -31,7 +31,7 @@ _FORMS = {
     "contradiction": r"contradict(?:ion|s|ed|ory)?",
 }
 _CLASS = re.compile("|".join(rf"\b(?P<{name}>{form})\b" for name, form in _FORMS.items()))
-_NEITHER = re.compile(rf"\bneither\s+(?:an?\s+)?{_FORMS['entailment']}\s+nor\s+(?:an?\s+)?\w+")
+_NEITHER = re.compile(r"\bneither\s+(?:an?\s+)?(?:entail|contradict)\w*\s+nor\s+(?:an?\s+)?\w+")
 _NEGATION = re.compile(r"\b(?:not?|non|never|cannot)\b|n['\u2019]t\b")
 
 
