@@ -64,6 +64,10 @@ class Task(Protocol):
         """Steps and answer of a generated text. Never raises; `answer` may be None."""
         ...
 
+    def kind(self, sample: Sample) -> str:
+        """The family of the answers: `yes_no`, `choice`, `number`, `nli` or `open`."""
+        ...
+
     def labels(self, sample: Sample) -> tuple[str, ...] | None:
         """The closed set of answers (`yes`/`no`, option labels), or None if open."""
         ...

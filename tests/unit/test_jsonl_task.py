@@ -78,7 +78,7 @@ def test_unknown_answer_kind_is_refused() -> None:
 def test_real_files_load(shared_data: Path) -> None:
     task = JsonlTask(str(shared_data / "gsm8k" / "test.jsonl"), n_dev=100, n_test=200)
     splits = task.load()
-    assert task.answers == "open"
+    assert task.answers == "number"
     assert len(splits.pool) == 1019
     task = JsonlTask(
         str(shared_data / "commonsenseqa" / "train.jsonl.gz"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from elad_exp.data.rows import Problems, Row, answer_kind, read_rows
 from elad_exp.data.sources import collect, content_sha256, hash_split, make_splits
 from elad_exp.errors import DataError
-from elad_exp.types import Sample, sample_id
+from elad_exp.types import Choice, Sample, sample_id
 
 GOOD = {"id": "a", "question": "Is ice cold?", "choices": [], "answer": "yes", "explanation": []}
 INFO = {"name": "x", "source": "file", "revision": ""}
@@ -159,7 +159,44 @@ def rows(*pairs: tuple[str, str]) -> list[Row]:
 def test_answer_kind_is_inferred_and_yes_no_lowered() -> None:
     kind, got = answer_kind(rows(("a?", "Yes"), ("b?", "NO")), "auto", Problems())
     assert (kind, [row.answer for row in got]) == ("yes_no", ["yes", "no"])
-    assert answer_kind(rows(("a?", "4"), ("b?", "5")), "auto", Problems())[0] == "open"
+    assert answer_kind(rows(("a?", "4"), ("b?", "5")), "auto", Problems())[0] == "number"
+    assert answer_kind(rows(("a?", "4"), ("b?", "five")), "auto", Problems())[0] == "open"
+
+
+def with_choices(*texts: str, answer: str = "A") -> Row:
+    choices = tuple(map(Choice, "ABC", texts))
+    return Row(f"f line {texts}", "1", "What?", answer, choices)
+
+
+CLASSES = ("entailment", "neutral", "contradiction")
+
+
+@pytest.mark.parametrize(
+    ("given_", "kind"),
+    [
+        ([with_choices(*CLASSES), with_choices(*reversed(CLASSES))], "nli"),
+        ([with_choices(*CLASSES), with_choices("a", "b")], "choice"),
+        (rows(("a?", "$1,000"), ("b?", "1/2"), ("c?", "50%")), "number"),
+        (rows(("a?", "18 km"), ("b?", "5")), "open"),
+        (rows(("a?", "18"), ("b?", "No")), "yes_no"),
+    ],
+)
+def test_the_family_is_inferred_from_all_rows(given_: list[Row], kind: str) -> None:
+    assert answer_kind(given_, "auto", Problems())[0] == kind
+
+
+def test_a_family_that_is_named_is_kept_and_what_does_not_fit_is_reported() -> None:
+    problems = Problems()
+    found, kept = answer_kind(
+        rows(("a?", "18 km"), ("b?", "2 pi"), ("c?", "six")), "number", problems
+    )
+    assert (found, [row.answer for row in kept]) == ("number", ["18 km", "2 pi"])
+    assert problems.items == [("f line 3", "answer 'six' is not one number (answers=number)")]
+    assert answer_kind([with_choices(*CLASSES)], "choice", Problems())[0] == "choice"
+    problems = Problems()
+    assert answer_kind([with_choices("a", "b")], "nli", problems) == ("nli", [])
+    [(_, reason)] = problems.items
+    assert reason.startswith("its choices are not entailment, neutral, contradiction, but (A) a")
 
 
 def test_mixed_answers_are_named_unless_the_kind_is_given() -> None:

@@ -13,13 +13,14 @@ from elad_exp.types import Choice, Explanation, QueryItem, Sample
 
 YES_NO = ReasoningTask(name="t", answers="yes_no")
 OPEN = ReasoningTask(name="t", answers="open")
+NLI = ReasoningTask(name="t", answers="nli")
 LABELS = {
     "yes_no": (),
     "number": (),
     "choice": (Choice("A", "red"), Choice("B", "blue")),
-    "nli": (Choice("entailment", ""), Choice("neutral", ""), Choice("contradiction", "")),
+    "nli": (Choice("A", "entailment"), Choice("B", "neutral"), Choice("C", "contradiction")),
 }
-TASKS = {"yes_no": YES_NO, "number": OPEN, "choice": YES_NO, "nli": YES_NO}
+TASKS = {"yes_no": YES_NO, "number": OPEN, "choice": YES_NO, "nli": NLI}
 ATTEMPT = Explanation.of(("One.", "Two."), None)
 
 # Changing a prompt changes its version, and with it every request key: do it on purpose.
@@ -27,19 +28,19 @@ VERSIONS = {
     "explain/yes_no": "4f37cfe27e9a",
     "explain/number": "62503d15e648",
     "explain/choice": "452c883f89f9",
-    "explain/nli": "d7a21ed9d5c2",
+    "explain/nli": "22ac0a9a6bae",
     "single/yes_no": "627285676104",
     "single/number": "288d17d0b232",
     "single/choice": "a5acd14c725f",
-    "single/nli": "921fd625b1f4",
+    "single/nli": "44785234b435",
     "check/yes_no": "40231d15dda0",
     "check/number": "79ab2d69bdaa",
     "check/choice": "a0c644bb95a2",
-    "check/nli": "23fe7952e33f",
+    "check/nli": "cbe7a093a8f4",
     "correct/yes_no": "0d4a8a3231a3",
     "correct/number": "5e6f90952991",
     "correct/choice": "6869fecec8b2",
-    "correct/nli": "32e94331bbb9",
+    "correct/nli": "abd6f1cbc8ea",
 }
 
 
@@ -64,6 +65,11 @@ MODES = ("explain", "single", "check", "correct")
 @pytest.mark.parametrize("name", LABELS)
 def test_kinds_follow_from_the_answers(name: str) -> None:
     assert kind(TASKS[name], sample(name)) == name
+    assert TASKS[name].kind(sample(name)) == ("open" if name == "number" else name)
+
+
+def test_the_kind_of_a_number_is_number() -> None:
+    assert kind(ReasoningTask(name="t", answers="number"), sample("number")) == "number"
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -163,6 +163,44 @@ def test_labels_are_those_of_the_sample() -> None:
         written(TASK, chosen, ["It is."], "C")
 
 
+NLI = tuple(map(Choice, "ABC", ("entailment", "neutral", "contradiction")))
+
+
+@pytest.mark.parametrize(
+    ("family", "choices", "answer", "canonical"),
+    [
+        ("yes_no", (), "**Yes.**", "yes"),
+        ("number", (), "$1,000 a day", "1,000"),
+        ("number", (), "\\boxed{18}", "18"),
+        ("nli", NLI, "It contradicts the premise.", "C"),
+        ("choice", NLI, "neutral", "B"),
+        ("open", (), "'Paris'.", "Paris"),
+    ],
+)
+def test_an_answer_is_read_as_the_student_s_is(
+    family: str, choices: tuple[Choice, ...], answer: str, canonical: str
+) -> None:
+    task = ReasoningTask(name="t", answers=family)
+    assert written(task, item(choices=choices), ["It is."], answer).answer == canonical
+
+
+@pytest.mark.parametrize(
+    ("family", "choices", "answer", "why"),
+    [
+        ("yes_no", (), "yes, or rather no", "is none of: yes, no"),
+        ("choice", NLI, "A. No, wait: B", "is none of: A, B, C"),
+        ("nli", NLI, "neutral or contradiction", "is none of: A, B, C"),
+        ("number", (), "18, no: 20", "is no number answer"),
+        ("open", (), " ", "is no open answer"),
+    ],
+)
+def test_two_answers_or_none_cannot_be_used(
+    family: str, choices: tuple[Choice, ...], answer: str, why: str
+) -> None:
+    with pytest.raises(Unusable, match=why):
+        written(ReasoningTask(name="t", answers=family), item(choices=choices), ["It is."], answer)
+
+
 def test_an_attempt_without_an_answer_cannot_be_accepted() -> None:
     with pytest.raises(Unusable, match="something was changed"):
         revised(TASK, item(answer=None), reply(None, [], "yes"))

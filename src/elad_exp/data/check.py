@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from elad_exp.data.rows import Problems, Row, answer_kind, check_answers, read_rows
+from elad_exp.data.rows import Problems, Row, answer_kind, read_rows
 from elad_exp.data.sources import collect
+from elad_exp.tasks.families import check_answers
 from elad_exp.types import Record
 
 
@@ -29,7 +30,7 @@ class Report(Record):
         path: The file.
         rows: Rows that can be used, duplicates included.
         problems: Place and reason of each row that cannot.
-        answers: `yes_no`, `choice` or `open`.
+        answers: The family of the answers, see `elad_exp.tasks.families`.
         balance: Answer -> number of rows, the most frequent first; at most ten.
         distinct_answers: Number of different answers.
         question_words: Words in the questions.

@@ -5,8 +5,8 @@ A row of a `.jsonl` or `.jsonl.gz` file (UTF-8, one JSON object a line):
     {"id": "q1", "question": "...", "choices": [{"label": "A", "text": "..."}], "answer": "A",
      "explanation": ["one step", "another"], "meta": {}}
 
-`question` and `answer` are required. `answer` is `yes` or `no`, the label of a choice, or free
-text; `explanation` is the human one, a step a string, empty when there is none.
+`question` and `answer` are required. `answer` is `yes` or `no`, the label of a choice, a number,
+or free text; `explanation` is the human one, a step a string, empty when there is none.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from elad_exp.errors import ConfigError, DataError
+from elad_exp.errors import DataError
+from elad_exp.tasks.families import AUTO, FAMILIES, family
+from elad_exp.tasks.number import is_number
+from elad_exp.tasks.yes_no import YES_NO
 from elad_exp.types import Choice, sample_id
 
 SHOWN = 10
-ANSWERS = ("auto", "yes_no", "choice", "open")
 # The answer grammar reads a label up to the first of these.
 _LABEL = re.compile(r"[^\s.,;:()\[\]{}\"'`*!?]+")
 
@@ -151,38 +153,42 @@ def parse_row(data: Any, where: str) -> Row:
     return Row(where, str(source_id), question, answer, choices, tuple(steps), meta)
 
 
-def check_answers(answers: str) -> None:
-    """Raises ConfigError unless `answers` is a kind of answers, or `auto`."""
-    if answers not in ANSWERS:
-        raise ConfigError(f"answers={answers!r} is not one of {', '.join(ANSWERS)}")
-
-
 def answer_kind(rows: list[Row], answers: str, problems: Problems) -> tuple[str, list[Row]]:
-    """The kind of answers and the rows with canonical answers (`yes`, `no` in lower case).
+    """The family of the answers and the rows with canonical answers (`yes`, `no` in lower case).
 
     Args:
         rows: Rows of one dataset, all its files together.
-        answers: `yes_no`, `choice`, `open`, or `auto` to infer it: `choice` if the first row has
-            choices, else `yes_no` if any answer is yes or no, else `open`.
+        answers: A family's name, or `auto` to infer it: if the first row has choices, `nli` if all
+            rows have those three classes as choices, else `choice`; without choices `yes_no` if
+            any answer is yes or no, `number` if every answer is a bare number, else `open`.
         problems: Receives the rows that do not fit.
     """
-    if answers == "auto" and rows:
-        yes_no = any(row.answer.casefold() in ("yes", "no") for row in rows)
-        answers = "choice" if rows[0].choices else "yes_no" if yes_no else "open"
+    hint = f" (answers={answers})"
+    if answers == AUTO and rows:
+        answers = _inferred(rows)
         hint = f"; the file's answers were taken as {answers}, set answers=... if that is wrong"
-    else:
-        hint = f" (answers={answers})"
+    if not rows:
+        return answers, []
+    kind = family(answers)
     kept = []
     for row in rows:
-        if bool(row.choices) != (answers == "choice"):
-            has = "has" if row.choices else "has no"
-            problems.add(row.where, f"{has} choices{hint}")
-        elif answers == "yes_no" and row.answer.casefold() not in ("yes", "no"):
-            problems.add(row.where, f"answer {row.answer!r} is neither yes nor no{hint}")
+        if bool(row.choices) != kind.of_choices:
+            problems.add(row.where, f"has {'choices' if row.choices else 'no choices'}{hint}")
+        elif reason := kind.check(row, row.answer):
+            problems.add(row.where, f"{reason}{hint}")
         else:
-            answer = row.answer.casefold() if answers == "yes_no" else row.answer
-            kept.append(replace(row, answer=answer))
+            answer = None if kind.labels(row) is None else kind.read(row, row.answer)
+            kept.append(replace(row, answer=answer or row.answer))
     return answers, kept
+
+
+def _inferred(rows: list[Row]) -> str:
+    if rows[0].choices:
+        nli = FAMILIES["nli"]
+        return "choice" if any(nli.check(row, row.answer) for row in rows) else "nli"
+    if any(row.answer.casefold() in YES_NO for row in rows):
+        return "yes_no"
+    return "number" if all(is_number(row.answer) for row in rows) else "open"
 
 
 def _choice(data: Any, number: int) -> Choice:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from elad_exp.assets.cache import sha256_of
 from elad_exp.assets.catalogue import AssetRecord
-from elad_exp.data.rows import Problems, Row, answer_kind, check_answers, read_rows
+from elad_exp.data.rows import Problems, Row, answer_kind, read_rows
 from elad_exp.data.sources import make_splits, source_ids
 from elad_exp.protocols import Splits
 from elad_exp.tasks.reasoning import ReasoningTask
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class JsonlTask(ReasoningTask):
-    """Questions in the schema of `elad_exp.data.rows`, yes/no, multiple choice or open.
+    """Questions in the schema of `elad_exp.data.rows`, with answers of any family.
 
     Args:
         path: The `.jsonl` or `.jsonl.gz` file of the pool; dev and test are cut from it by hash
@@ -32,7 +32,8 @@ class JsonlTask(ReasoningTask):
         split_seed: Seed of the hash order; independent of a run's seed.
         name: Name in results; None takes the file's.
         instruction: See `ReasoningTask`.
-        answers: `yes_no`, `choice`, `open`, or `auto` to infer it when the file is read.
+        answers: `yes_no`, `choice`, `number`, `nli`, `open`, or `auto` to infer it when the files
+            are read, see `elad_exp.data.rows.answer_kind`.
     """
 
     def __init__(
@@ -48,7 +49,6 @@ class JsonlTask(ReasoningTask):
         instruction: str = "",
         answers: str = "auto",
     ) -> None:
-        check_answers(answers)
         self.paths = {"pool": Path(path).expanduser()}
         for split, file in (("dev", dev_path), ("test", test_path)):
             if file is not None:

@@ -1,4 +1,4 @@
-"""Questions answered by an explanation, a step a line, and a last line `Answer: LABEL`.
+"""Questions answered by an explanation, a step a line, and a last line `Answer: ANSWER`.
 
 The grammar of the target and its parser stand side by side:
 
@@ -8,29 +8,29 @@ The grammar of the target and its parser stand side by side:
     The gestation period of a llama is eleven months.
     Answer: yes
 
-Several answer lines: the last one counts. Text after it is ignored. No answer line, or an answer
-outside a closed set: `answer` is None and the attempt is graded wrong.
+What may follow `Answer:` is up to the family of the answers (`yes_no`, `choice`, `number`, `nli`,
+`free_text`, each in its module). An answer line may carry marks of Markdown: `**Answer:** yes`.
+
+Several answer lines: the last one counts, and none of them is a step. Text after it is ignored.
+No answer line, or one that gives no answer or two: `answer` is None and the attempt is graded
+wrong.
+
+A step is one line, its white space collapsed; an empty one is left out. A step that would be read
+as an answer line gets an article: `Answer: 21` is rendered `The answer: 21`. What is rendered is
+parsed as it was rendered.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 
 from elad_exp.protocols import Splits
+from elad_exp.tasks.answers import Answers, one_line
+from elad_exp.tasks.families import CHOICE, check_answers, family
 from elad_exp.types import Explanation, GoldBook, Sample
 
-YES_NO = ("yes", "no")
-_ANSWER = re.compile(r"^\s*answer\s*:\s*(.*)$", re.IGNORECASE)
-_EDGES = " \t.,;:!?()[]{}\"'*`"
-# A comma is part of a number only where it sets off thousands: "1,2" is not 12.
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
-
-
-def one_line(text: str) -> str:
-    """`text` with every run of white space replaced by one space: a step is one line."""
-    return " ".join(text.split())
+_ANSWER = re.compile(r"^[\s*_#>`]*answer[\s*_`]*:(.*)$", re.IGNORECASE)
 
 
 class ReasoningTask:
@@ -38,12 +38,18 @@ class ReasoningTask:
 
     Args:
         name: Name in configuration, results and reports.
-        answers: `yes_no`, `choice` (the labels of a sample's choices), or `open`.
+        answers: The family of the answers: `yes_no`, `choice` (the labels of a sample's choices),
+            `number`, `nli`, or `open`. Whatever it is, a question with choices is answered by one
+            of them.
         instruction: Line between question and explanation, for students that know how to follow
             instructions. Empty for students trained from scratch.
+
+    Raises:
+        ConfigError: `answers` is unknown.
     """
 
     def __init__(self, *, name: str, answers: str, instruction: str = "") -> None:
+        check_answers(answers)
         self.name = name
         self.answers = answers
         self.instruction = instruction
@@ -64,8 +70,8 @@ class ReasoningTask:
         """One line a step, then the answer. Raises ValueError when there is no answer."""
         if explanation.answer is None:
             raise ValueError(f"sample {sample.id}: an explanation without an answer is no target")
-        steps = [one_line(text) for text in explanation.texts]
-        return "\n".join([*(s for s in steps if s), f"Answer: {one_line(explanation.answer)}"])
+        steps = [rendered_step(text) for text in explanation.texts]
+        return "\n".join([*filter(None, steps), f"Answer: {one_line(explanation.answer)}"])
 
     def parse(self, sample: Sample, text: str) -> Explanation:
         """Inverse of `target`; total on arbitrary text."""
@@ -77,28 +83,30 @@ class ReasoningTask:
         steps = _steps(line for line in lines[:last] if not _ANSWER.match(line))
         return Explanation.of(steps, self.read_answer(sample, match.group(1)), raw=text)
 
+    def family(self, sample: Sample) -> Answers:
+        """The family of the sample's answers.
+
+        Raises:
+            ConfigError: `answers=auto` and nothing was loaded yet.
+        """
+        own = family(self.answers)
+        return CHOICE if sample.choices and not own.of_choices else own
+
+    def kind(self, sample: Sample) -> str:
+        """The name of that family."""
+        return self.family(sample).kind
+
     def read_answer(self, sample: Sample, text: str) -> str | None:
         """The canonical answer that `text` gives, or None."""
-        labels = self.labels(sample)
-        if labels is None:
-            return _bare(text) or None
-        bare = one_line(text).strip(_EDGES)
-        first = re.split(r"[\s.,;:)]", bare, maxsplit=1)[0].strip(_EDGES)
-        return next((lab for lab in labels if first.casefold() == lab.casefold()), None)
+        return self.family(sample).read(sample, text)
 
     def labels(self, sample: Sample) -> tuple[str, ...] | None:
-        if sample.choices:
-            return tuple(choice.label for choice in sample.choices)
-        return YES_NO if self.answers == "yes_no" else None
+        return self.family(sample).labels(sample)
 
     def grade(self, sample: Sample, answer: str | None, gold: GoldBook) -> bool:
-        """Equality of canonical answers; open answers compare as numbers where both are."""
+        """Whether the canonical `answer` is the same as the gold one, by its family."""
         right = gold[sample.id].answer
-        if answer is None:
-            return False
-        if self.labels(sample) is not None:
-            return answer == right
-        return _comparable(answer) == _comparable(right)
+        return answer is not None and self.family(sample).same(sample, answer, right)
 
     def vocabulary(self) -> tuple[str, ...]:
         return ()
@@ -107,29 +115,12 @@ class ReasoningTask:
         return None
 
 
+def rendered_step(text: str) -> str:
+    """A step as it stands in a target: one line that is no answer line; empty if it has no text."""
+    line = one_line(text)
+    match = _ANSWER.match(line)
+    return one_line(f"The answer: {match.group(1)}") if match else line
+
+
 def _steps(lines: Iterable[str]) -> list[str]:
     return [one_line(line) for line in lines if line.strip()]
-
-
-def _bare(text: str) -> str:
-    """An open answer without the punctuation around it; `_bare` of the result is the result."""
-    line = one_line(text)
-    # ".5" is a number and must not become "5"; an answer that is all punctuation stays.
-    number = line.lstrip(_EDGES.replace(".", "")).rstrip(_EDGES)
-    return number if _number(number) is not None else line.strip(_EDGES) or line
-
-
-def _number(text: str) -> float | None:
-    """The finite number that `text` is, or None; a dollar or percent sign does not matter."""
-    plain = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text, count=1)
-    try:
-        value = float(plain.removeprefix("$").removesuffix("%"))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _comparable(text: str) -> float | str:
-    bare = _bare(text)
-    number = _number(bare)
-    return bare.casefold() if number is None else number

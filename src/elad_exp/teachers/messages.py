@@ -49,13 +49,9 @@ class Example:
 
 
 def kind(task: Task, sample: Sample) -> str:
-    """Which set of examples fits: `yes_no`, `nli`, `choice` or `number` (any open answer)."""
-    labels = task.labels(sample)
-    if labels is None:
-        return "number"
-    if set(labels) == {"yes", "no"}:
-        return "yes_no"
-    return "nli" if "entailment" in labels else "choice"
+    """Which set of examples fits: `yes_no`, `nli`, `choice` or `number` (also for open answers)."""
+    found = task.kind(sample)
+    return "number" if found == "open" else found
 
 
 def explain(task: Task, sample: Sample) -> tuple[list[Message], str]:

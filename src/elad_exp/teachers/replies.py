@@ -177,8 +177,9 @@ def written(task: Task, item: QueryItem, steps: list[str], answer: str) -> Expla
         raise Unusable("no step is left")
     found = task.parse(sample, f"Answer: {answer}").answer
     if found is None:
-        allowed = ", ".join(task.labels(sample) or ()) or "any text"
-        raise Unusable(f"the answer {answer[:80]!r} is none of: {allowed}")
+        labels = task.labels(sample)
+        wanted = f"none of: {', '.join(labels)}" if labels else f"no {task.kind(sample)} answer"
+        raise Unusable(f"the answer {answer[:80]!r} is {wanted}")
     explanation = Explanation.of(lines, found)
     read_back = task.parse(sample, task.target(sample, explanation))
     if (read_back.texts, read_back.answer) != (explanation.texts, explanation.answer):

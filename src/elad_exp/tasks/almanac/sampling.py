@@ -15,7 +15,7 @@ from elad_exp.tasks.almanac.draw import Draw, running
 from elad_exp.tasks.almanac.grammar import Plan
 from elad_exp.tasks.almanac.parts import Draft
 from elad_exp.tasks.almanac.world import Picker, World
-from elad_exp.tasks.reasoning import YES_NO
+from elad_exp.tasks.yes_no import YES_NO
 from elad_exp.types import Sample, sample_id
 
 FAMILIES: dict[str, Callable[[World, Picker], Draft]] = {

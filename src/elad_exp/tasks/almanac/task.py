@@ -18,7 +18,8 @@ from elad_exp.tasks.almanac.invent import invent_world
 from elad_exp.tasks.almanac.parts import LABELS
 from elad_exp.tasks.almanac.sampling import FAMILIES, MIX, Item, generate
 from elad_exp.tasks.almanac.world import World
-from elad_exp.tasks.reasoning import YES_NO, ReasoningTask
+from elad_exp.tasks.reasoning import ReasoningTask
+from elad_exp.tasks.yes_no import YES_NO
 from elad_exp.types import Explanation, Gold, GoldBook, Sample
 
 REVISION = "almanac-1"

@@ -1,0 +1,124 @@
+"""Numbers: how they are written, when two are the same, and what is none."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elad_exp.tasks.number import Number, is_number
+from elad_exp.types import Sample
+
+SAMPLE = Sample("s", "How many?")
+NUMBER = Number()
+
+
+def read(text: str) -> str | None:
+    return NUMBER.read(SAMPLE, text)
+
+
+def right(text: str, gold: str) -> bool:
+    answer = read(text)
+    return answer is not None and NUMBER.same(SAMPLE, answer, gold)
+
+
+@pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        *(("1,000", "1000.0"), ("18.0", "18"), ("+18", "18"), ("007", "7"), (".5", "0.50")),
+        *(("$18", "18"), ("18 dollars", "$18"), ("US$ 18", "18"), ("Rs. 18", "18"), ("18 €", "18")),
+        *(("5 km", "5"), ("5 km/h", "5"), ("5 m^2", "5"), ("5 m²", "5"), ("5 cm3", "5 cm")),
+        *(("-$5", "-5"), ("$-5", "-5"), ("- 5", "-5"), ("\u22125", "-5"), ("(-5)", "-5")),
+        *(("1/2", "0.5"), ("1 1/2", "1.5"), ("1½ cups", "3/2"), ("\\frac12", "1/2"), ("½", ".5")),
+        *(("-\\frac{1}{2}", "-0.5"), ("$2\\frac{3}{4}$", "2.75"), ("\\dfrac{6}{3}", "2")),
+        *(("\\boxed{18}", "18"), ("$\\boxed{\\text{18 km}}$", "18"), ("\\(18\\)", "18")),
+        *(("\\$1{,}000", "1000"), ("50\\%", "50"), ("18\\,\\text{dollars}", "18")),
+        *(("50%", "50"), ("50%", "0.5"), ("0.5", "50%"), ("50 percent", "50 %"), ("50", "50%")),
+        *(("5 million", "5000000"), ("1.5 thousand people", "1,500"), ("1e3", "1000")),
+        *(("**18**", "18"), ("18.", "18"), ("#### 18", "18"), ("The answer is 18.", "18")),
+        *(("x = 18", "18"), ("3 * 6 = 18 dollars", "18"), ("18 (or $18.00)", "18")),
+        *(("about 18", "18"), ("an 18-year-old", "18"), ("the 3rd", "3"), ("\uff11\uff18", "18")),
+    ],
+)
+def test_ways_to_write_a_number(text: str, gold: str) -> None:
+    assert right(text, gold)
+
+
+@pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        *(("1.000", "1000"), ("0.33", "1/3"), ("5", "-5"), ("50%", "5"), ("0.5%", "50%")),
+        *(("5 million", "5"), ("1/2", "12"), ("1 1/2", "11/2"), ("10²", "102"), ("18", "five")),
+    ],
+)
+def test_what_only_looks_alike_is_wrong(text: str, gold: str) -> None:
+    assert not right(text, gold)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("18, no wait: 20", "18 or 20", "5 to 6 km", "2 hours 30 minutes", "10:30", "12:12"),
+        *("1,2", "1234,567", "1.000,50", "1 000", "3.5.2", "18+", "~", "1e400", "eighteen"),
+        *("more than 18", "at least 18", "not 18", "minus 18", "18 or more", "> 18", "H2O"),
+        *("", "...", "-", "\\boxed{}", "2x + 1", "sin(1)", "\u221e", "5 / 0 km", "1" * 300),
+    ],
+)
+def test_what_is_no_one_number(text: str) -> None:
+    answer = read(text)
+    assert answer is None or not NUMBER.same(SAMPLE, answer, answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("$1,000.00", "1,000.00"),
+        ("18 km", "18"),
+        ("2 1/2 cups", "2 1/2"),
+        ("5 Million", "5 Million"),
+    ],
+)
+def test_the_canonical_answer_is_the_number_as_written(text: str, wanted: str) -> None:
+    assert read(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["18", "-5", "$1,000", "50%", "1/2", ".5", "1 1/2", "3 million"])
+def test_bare_numbers(text: str) -> None:
+    assert is_number(text)
+
+
+@pytest.mark.parametrize("text", ["18 km", "in 1905", "two", "", "1-2", "2 pi", "1/0", "a 5"])
+def test_what_more_than_a_number_is_no_bare_one(text: str) -> None:
+    assert not is_number(text)
+
+
+DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**9))
+
+
+@given(DECIMALS, st.sampled_from(["{}", "${}", "{} km", "**{}**", "\\boxed{{{}}}", "x = {}."]))
+def test_a_number_is_right_however_it_stands_and_the_next_one_is_wrong(
+    value: Decimal, form: str
+) -> None:
+    for written in (f"{value}", f"{value:,}"):
+        assert right(form.format(written), str(value))
+        assert not right(form.format(written), str(value + 1))
+
+
+@given(st.fractions(max_denominator=999))
+def test_fractions_are_compared_exactly(value: Fraction) -> None:
+    sign = "-" * (value < 0)
+    latex = f"{sign}\\frac{{{abs(value.numerator)}}}{{{value.denominator}}}"
+    assert right(latex, str(value))
+    assert right(str(value), latex)
+    assert not right(latex, str(value + Fraction(1, 1000)))
+
+
+def test_a_test_set_of_plain_numbers_is_graded_in_no_time() -> None:
+    answers = [f"${n:,}.00 a day" for n in range(1319)]
+    start = time.perf_counter()
+    assert all(right(answer, str(n)) for n, answer in enumerate(answers))
+    assert time.perf_counter() - start < 5  # 0.3 s on an idle core
