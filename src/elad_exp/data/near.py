@@ -1,10 +1,10 @@
 """Finds questions that are nearly the same: the words of one are the words of the other.
 
-Two questions are near-duplicates where the sets of their words share `THRESHOLD` of what is in either
-(the Jaccard index; Broder 1997, "On the resemblance and containment of documents"); words that more
-than half of all questions have, those of a form, are set aside. Candidates come from MinHash and
-banding; each is then compared exactly, so what is reported is right, and a pair at the threshold is
-missed with a probability below 0.0001.
+Two questions are near-duplicates where the sets of their words share `THRESHOLD` of what is in
+either (the Jaccard index; Broder 1997, "On the resemblance and containment of documents"); words
+that more than half of all questions have, those of a form, are set aside. Candidates come from
+MinHash and banding; each is then compared exactly, so what is reported is right, and a pair at the
+threshold is missed with a probability below 0.0001.
 """
 
 from __future__ import annotations
