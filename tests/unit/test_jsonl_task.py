@@ -80,7 +80,7 @@ def test_near_duplicates_of_pool_and_test_become_a_warning(tmp_path: Path) -> No
     pool = write(tmp_path / "p.jsonl", other, ["yes", *["no"] * 9])
     splits = JsonlTask(pool, dev_path=dev, test_path=test).load()
     [warning] = splits.info["warnings"]
-    assert warning.startswith("1 near-duplicates between pool and test among 10 questions")
+    assert warning.startswith("1 of 10 questions of the pool are near-duplicates of one of 2 of")
     first = next(s.id for s in splits.pool if s.question == other[0])
     assert f"{first} and " in warning
 

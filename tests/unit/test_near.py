@@ -33,10 +33,10 @@ def test_the_words_of_a_form_say_nothing() -> None:
     assert near_pairs(first, [("b", first[3][1])]) == [Pair("a3", "b", 1.0)]
 
 
-def test_within_one_list_each_pair_is_found_once() -> None:
+def test_within_one_list_each_is_compared_with_those_before() -> None:
     texts = [("a", NINE), ("b", "another thing"), ("c", NINE), ("d", f"{NINE} ten")]
     pairs = [(p.first, p.second) for p in near_pairs(texts)]
-    assert pairs == [("a", "c"), ("a", "d"), ("c", "d")]
+    assert pairs == [("a", "c"), ("a", "d")]
 
 
 def test_texts_without_words_and_empty_lists() -> None:
@@ -54,7 +54,7 @@ texts = st.lists(
 
 @settings(derandomize=True)  # 1 of 20,000 pairs at the threshold is missed
 @given(texts, texts)
-def test_what_is_reported_is_what_comparing_all_pairs_gives(
+def test_what_is_reported_is_what_comparing_everything_gives(
     left: list[str], right: list[str]
 ) -> None:
     filler = [(f"z{i}", f"z{i} y{i} x{i}") for i in range(30)]  # so that no word is common
@@ -62,12 +62,11 @@ def test_what_is_reported_is_what_comparing_all_pairs_gives(
     second = [(f"b{i}", text) for i, text in enumerate(right)]
     got = {(p.first, p.second) for p in near_pairs(first, second)}
     sets = {key: set(text.split()) for key, text in [*first, *second]}
-    want = {
-        (a, b)
-        for a, _ in first
-        for b, _ in second
-        if len(sets[a] & sets[b]) >= THRESHOLD * len(sets[a] | sets[b])
-    }
+    want = set()
+    for b, _ in second:
+        near = (a for a, _ in first if len(sets[a] & sets[b]) >= THRESHOLD * len(sets[a] | sets[b]))
+        if (a := next(near, None)) is not None:
+            want.add((a, b))
     assert got == want
 
 
@@ -82,7 +81,7 @@ def test_a_warning_counts_and_names_the_first_pairs() -> None:
     test = [f"a{i} b{i} c{i} t{i:03}" for i in range(6)]
     pool = [f"{text[:-5]} t{i:03}, p{i:03}" for i, text in enumerate(test)]
     [warning] = near_warnings(splits(pool, test))
-    assert warning.startswith("6 near-duplicates between pool and test among 6 questions of the")
+    assert warning.startswith("6 of 6 questions of the pool are near-duplicates of one of 6 of")
     assert "p000 and t000 (0.80), p001 and t001 (0.80), p002 and t002 (0.80), ...;" in warning
     assert near_warnings(splits(pool[3:], test[:3])) == []
 
@@ -90,5 +89,4 @@ def test_a_warning_counts_and_names_the_first_pairs() -> None:
 def test_only_a_sample_is_looked_at() -> None:
     test = [f"a{i} b{i} c{i} t{i:03}" for i in range(20)]
     [warning] = near_warnings(splits(test, test), sample=10)
-    assert warning.startswith("5 near-duplicates between pool and test among 5 questions of the")
-    assert "and 5 of test" in warning
+    assert warning.startswith("5 of 5 questions of the pool are near-duplicates of one of 5 of")

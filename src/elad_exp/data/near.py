@@ -17,12 +17,12 @@ from itertools import islice
 from typing import Any
 
 from elad_exp.protocols import Splits
-from elad_exp.types import Sample, normalise
+from elad_exp.types import Record, Sample, normalise
 
 THRESHOLD = 0.8
 SAMPLE = 10_000
 _BANDS, _BAND = 25, 5
-_BATCH = 5000
+_BATCH = 500
 # Among fewer texts a word in more than half of them may be one of a few near-duplicates.
 _LEAST = 20
 _WORD = re.compile(r"\w+(?:[.,]\d+)*")
@@ -30,7 +30,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Record):
     """Two near-duplicates by key, and the Jaccard index of their words."""
 
     first: str
@@ -41,14 +41,14 @@ class Pair:
 def near_pairs(
     first: Sequence[tuple[str, str]], second: Iterable[tuple[str, str]] | None = None
 ) -> list[Pair]:
-    """Near-duplicates between `first` and `second`, or within `first` if there is no second.
+    """The questions of `second` that have a near-duplicate in `first`, each with the first one.
+
+    One is enough to name, and many nearly equal questions are not compared with one another.
 
     Args:
         first: Key and text; held in memory.
-        second: Key and text; read once, in batches: the longer of the two.
-
-    Returns:
-        Pairs in the order of `second`, each once.
+        second: Key and text; read once, in batches: the longer of the two. None: `first`, of which
+            each question is compared with those before it.
     """
     from rensa import RMinHashLSH
 
@@ -63,12 +63,12 @@ def near_pairs(
         near = index.query_all(_digests(sets))
         for (key, _), mine, candidates in zip(batch, sets, near, strict=True):
             number += 1
-            for other in sorted(set(candidates)):
-                if second is None and other >= number:
-                    break
+            last = len(first) if second is not None else number
+            for other in sorted(c for c in set(candidates) if c < last):
                 similarity = _jaccard(words[other], mine)
                 if similarity >= THRESHOLD:
                     found.append(Pair(first[other][0], key, similarity))
+                    break
     return found
 
 
@@ -84,9 +84,9 @@ def near_warnings(splits: Splits, *, sample: int = SAMPLE) -> list[str]:
         return []
     shown = ", ".join(f"{p.second} and {p.first} ({p.similarity:.2f})" for p in pairs[:_SHOWN])
     return [
-        f"{len(pairs):,} near-duplicates between pool and test among {len(pool):,} questions of "
-        f"the pool and {len(test):,} of test: {shown}{', ...' if len(pairs) > _SHOWN else ''}; "
-        "accuracy on test may owe something to them"
+        f"{len(pairs):,} of {len(pool):,} questions of the pool are near-duplicates of one of "
+        f"{len(test):,} of test: {shown}{', ...' if len(pairs) > _SHOWN else ''}; accuracy on test "
+        "may owe something to them"
     ]
 
 

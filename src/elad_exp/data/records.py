@@ -40,13 +40,16 @@ class Reading:
     left_out: dict[str, str] = field(default_factory=dict)
     records: int = 0
 
+    def settle(self) -> None:
+        """Turns unusable records into problems where they are more than a few."""
+        if len(self.left_out) > _MOST_LEFT_OUT * self.records:
+            self.problems.items += self.left_out.items()
+            self.left_out = {}
+
     def check(self) -> None:
         """Raises DataError for problems, and for more unusable records than a few."""
+        self.settle()
         self.problems.check()
-        if len(self.left_out) > _MOST_LEFT_OUT * self.records:
-            found = Problems()
-            found.items = list(self.left_out.items())
-            found.check()
 
     @property
     def warnings(self) -> list[str]:
