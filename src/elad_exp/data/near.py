@@ -53,10 +53,11 @@ def near_pairs(
     from rensa import RMinHashLSH
 
     common = _common(text for _, text in first)
-    words = [_words(text, common) for _, text in first]
     # Banding alone decides which pairs are candidates; the library wants a threshold all the same.
     index = RMinHashLSH(threshold=THRESHOLD, num_perm=_BANDS * _BAND, num_bands=_BANDS)
-    index.insert_many(_digests(words))
+    for start in range(0, len(first), _BATCH):
+        batch = first[start : start + _BATCH]
+        index.insert_many(_digests(_words(text, common) for _, text in batch), start)
     found, number = [], -1
     for batch in _batches(first if second is None else second):
         sets = [_words(text, common) for _, text in batch]
@@ -65,7 +66,7 @@ def near_pairs(
             number += 1
             last = len(first) if second is not None else number
             for other in sorted(c for c in set(candidates) if c < last):
-                similarity = _jaccard(words[other], mine)
+                similarity = _jaccard(_words(first[other][1], common), mine)
                 if similarity >= THRESHOLD:
                     found.append(Pair(first[other][0], key, similarity))
                     break
