@@ -32,6 +32,7 @@ EXPERIMENTS: dict[str, list[str] | str] = {
 }
 NEEDED = {
     "jsonl": ["dataset.path=mine.jsonl"],
+    "own": ["dataset._target_=elad_exp.tasks.almanac.AlmanacTask"],
     "hf": ["dataset.name=me/mine", "dataset.columns.question=q", "dataset.columns.answer=a"],
 }
 GROUPS = ("budget", "dataset", "logger", "schedule", "selector", "stopping", "student", "teacher")
