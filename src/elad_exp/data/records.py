@@ -108,6 +108,7 @@ def _converter(record: Any, layout: Layout | None) -> Callable[[Any], Any] | Non
         return None
     # A mapping of columns was asked for by name: nothing is guessed.
     if layout.name == "columns":
+        layout.check(record)
         return layout.row
     own = {"question", "answer"} <= record.keys()
     if layout.fits(record) and not (own and OWN_ONLY & record.keys()):

@@ -46,12 +46,16 @@ class Layout:
         """
         if not isinstance(record, Mapping):
             raise DataError(f"a record with columns is expected, not {type(record).__name__}")
+        self.check(record)
+        return self.convert(record)
+
+    def check(self, record: Mapping[str, Any]) -> None:
+        """Raises DataError unless all columns are there; names those missing and those found."""
         missing = [column for column in self.columns if column not in record]
         if missing:
             raise DataError(
                 f"no column {', '.join(missing)} (found: {', '.join(map(str, record)) or 'none'})"
             )
-        return self.convert(record)
 
 
 def text(value: Any, name: str) -> str:
