@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from elad_exp.errors import EladError
+from elad_exp.errors import AssetError, EladError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,8 +51,19 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(action=_compare)
     data = commands.add_parser("data", help="look at data files")
     checks = data.add_subparsers(required=True, metavar="COMMAND")
-    check = checks.add_parser("check", help="print every problem of a JSON Lines file")
-    check.add_argument("file", type=Path)
+    check = checks.add_parser(
+        "check",
+        help="print every problem of a file or folder of questions",
+        description="Print every problem of a file or folder of questions, what a run would leave "
+        "out, near-duplicates, and a summary. Exits with 2 where a run would be refused.",
+    )
+    check.add_argument("path", type=Path, help="a file, or a folder with a file for each split")
+    check.add_argument(
+        "--student",
+        default="tiny",
+        metavar="NAME",
+        help="whose tokens to count, as in student=NAME (default: %(default)s)",
+    )
     check.set_defaults(action=_check)
     serve = commands.add_parser("serve-teacher", help="serve a small model to this machine")
     serve.add_argument(
@@ -128,10 +139,33 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from elad_exp.data.check import check_file, to_text
+    from transformers.utils import logging as transformers_logging
 
-    report = check_file(arguments.file)
-    print(to_text(report))
+    from elad_exp.assemble import build
+    from elad_exp.config import compose_config
+    from elad_exp.console import Console, Told, told
+    from elad_exp.data.check import check_path
+    from elad_exp.data.check_text import to_text
+    from elad_exp.student.ruler import student_ruler
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    # The line between question and explanation is the one that dataset=jsonl has.
+    config = compose_config(
+        ["dataset=jsonl", "dataset.path=unused", f"student={arguments.student}"]
+    )
+    student, line = build(config.student), config.dataset.instruction
+    try:
+        with told(Told(Console(), "elad_exp.assets")):
+            report = check_path(
+                arguments.path,
+                ruler=lambda task, samples: student_ruler(student, task, samples),
+                instruction=line,
+            )
+    except AssetError as error:
+        print(f"lengths are in words: {error}", file=sys.stderr)
+        report = check_path(arguments.path, instruction=line)
+    print(to_text(report), end="")
     return 0 if report.ok else 2
 
 

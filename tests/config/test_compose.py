@@ -25,6 +25,15 @@ EXPERIMENTS: dict[str, list[str] | str] = {
     "quickstart": SIZES,
     "almanac": [*SIZES, "student.exercises=2"],
     "strategyqa": "needs 451 MB of downloads; its parts are tested one by one",
+    **dict.fromkeys(
+        ("gsm8k", "aqua", "commonsenseqa", "arc", "anli", "esnli"),
+        "needs a model and questions; loading is tested in tests/unit/test_hub_task.py",
+    ),
+}
+NEEDED = {
+    "jsonl": ["dataset.path=mine.jsonl"],
+    "own": ["dataset._target_=elad_exp.tasks.almanac.AlmanacTask"],
+    "hf": ["dataset.name=me/mine", "dataset.columns.question=q", "dataset.columns.answer=a"],
 }
 GROUPS = ("budget", "dataset", "logger", "schedule", "selector", "stopping", "student", "teacher")
 
@@ -35,8 +44,7 @@ def options(group: str) -> list[str]:
 
 def composed(group: str, option: str) -> DictConfig:
     value = f"[{option}]" if group == "stopping" else option
-    needed = ["dataset.path=mine.jsonl"] if option == "jsonl" else []
-    return compose_config([f"{group}={value}", *needed])
+    return compose_config([f"{group}={value}", *NEEDED.get(option, [])])
 
 
 def test_every_experiment_is_covered() -> None:

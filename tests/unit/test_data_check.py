@@ -1,33 +1,50 @@
-"""The report on a file of questions."""
+"""The report on files of questions."""
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from elad_exp.data.check import Report, check_file, to_text
-from elad_exp.errors import ConfigError
+from elad_exp.cli import main
+from elad_exp.data.check import Report, check_path
+from elad_exp.data.check_text import to_text
+from elad_exp.data.lengths import Words
+from elad_exp.errors import AssetError, ConfigError
+from elad_exp.protocols import Task
+from elad_exp.types import Sample
+from tests.unit.test_layouts import AQUA, ARC
+
+ROWS: list[dict[str, Any]] = [
+    {"question": "Is ice cold?", "answer": "yes", "explanation": ["It is frozen water."]},
+    {"question": "is ICE cold?", "answer": "Yes"},
+    {"question": "Is the sun a very cold star?", "answer": "no", "explanation": ["No.", "It"]},
+    {"question": "How hot is it?", "answer": "6000"},
+    {"answer": "no"},
+]
+
+
+def write(path: Path, rows: Sequence[Any]) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
 
 
 def test_reports_rows_balance_lengths_problems_and_duplicates(tmp_path: Path) -> None:
-    path = tmp_path / "f.jsonl"
-    rows = [
-        {"question": "Is ice cold?", "answer": "yes", "explanation": ["It is frozen water."]},
-        {"question": "is ICE cold?", "answer": "Yes"},
-        {"question": "Is the sun a very cold star?", "answer": "no", "explanation": ["No.", "It"]},
-        {"question": "How hot is it?", "answer": "6000"},
-        {"answer": "no"},
-    ]
-    path.write_text("\n".join(map(json.dumps, rows)))
-    report = check_file(path)
+    path = write(tmp_path / "f.jsonl", ROWS)
+    report = check_path(path)
     assert not report.ok
-    assert report.rows == 3
+    assert (report.rows, report.splits) == (3, {"pool": 3})
     assert report.answers == "yes_no"
     assert report.balance == {"yes": 2, "no": 1}
-    assert report.question_words is not None
-    assert report.question_words.to_dict() == {"least": 3, "median": 3, "most": 7}
+    assert report.prompt is not None
+    assert report.prompt.to_dict() == {"least": 3, "median": 3, "most": 7}
+    assert report.target is not None
+    assert report.target.to_dict() == {"least": 4, "median": 6, "most": 6}
     assert report.steps is not None
     assert (report.steps.least, report.steps.most) == (1, 2)
     assert report.without_explanation == 1
@@ -35,33 +52,176 @@ def test_reports_rows_balance_lengths_problems_and_duplicates(tmp_path: Path) ->
     assert len(report.duplicates) == 1
     assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
     text = to_text(report)
-    assert "3 usable rows, 2 problems, 1 duplicates" in text
-    assert "answers (yes_no): yes 2 (67%), no 1 (33%)" in text
     assert f"problem: {path} line 5: no question (found: answer)" in text
+    assert "answers (yes_no): yes 2 (67%), no 1 (33%)" in text
+    assert text.splitlines()[-1].endswith(
+        "3 usable rows, 2 problems, 1 left out as duplicates, contradictions or ungradable"
+    )
 
 
 def test_a_file_that_cannot_be_read_is_a_report_too(tmp_path: Path) -> None:
-    report = check_file(tmp_path / "no.jsonl")
+    report = check_path(tmp_path / "no.jsonl")
     assert (report.rows, report.ok) == (0, False)
     assert "no such file" in to_text(report)
 
 
 def test_an_unknown_kind_of_answers_is_refused_like_in_the_task(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="answers='bogus' is not one of auto, yes_no"):
-        check_file(tmp_path / "no.jsonl", answers="bogus")
+        check_path(tmp_path / "no.jsonl", answers="bogus")
 
 
-def test_many_answers_and_problems_are_counted(tmp_path: Path) -> None:
-    path = tmp_path / "f.jsonl"
-    good = [{"question": f"q{i}?", "answer": str(i)} for i in range(25)]
-    path.write_text("\n".join(map(json.dumps, [*good, *({"n": i} for i in range(15))])))
-    text = to_text(check_file(path))
+def test_every_problem_is_printed_and_answers_are_counted(tmp_path: Path) -> None:
+    good = [{"question": f"q{i}?", "answer": f"word{i}"} for i in range(25)]
+    path = write(tmp_path / "f.jsonl", [*good, *({"n": i} for i in range(15))])
+    text = to_text(check_path(path))
     assert "15 others" in text
-    assert "problem: and 5 more" in text
+    assert all(f"line {n}: no question and no answer" in text for n in range(26, 41))
+    assert text.count("problem: ") == 15
+
+
+BAD: list[tuple[bytes, str]] = [
+    (b'{"text": "a", "label": 1}', "line 1: no question and no answer (found: text, label)"),
+    (b'{"question": " ", "answer": "no"}', "line 1: question is empty"),
+    (
+        b'{"question": "a?", "choices": [{"label": "A", "text": "x"}, {"label": "B", "text": "y"}],'
+        b' "answer": "C"}',
+        "line 1: answer 'C' is not among the choices A, B",
+    ),
+    (
+        b'{"question": "a?", "choices": ["x", "y"], "answer": "A"}',
+        "line 1: choice 1: an object with label and text is expected, found a string",
+    ),
+    (
+        b'{"question": "a?", "answer": "yes"}\n{"question": "b?", "answer": "4"}',
+        "line 2: answer '4' is neither yes nor no",
+    ),
+    (b'{"question": "\xff?", "answer": "no"}', "line 1: not UTF-8 (byte 15)"),
+    (gzip.compress(b"x" * 50_000, mtime=0)[:-20], "the gzip data is truncated or damaged"),
+]
+
+
+@pytest.mark.parametrize(("content", "reason"), BAD)
+def test_bad_input_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "f.jsonl"
+    path.write_bytes(content)
+    report = check_path(path)
+    assert not report.ok
+    assert reason in to_text(report)
+
+
+def test_a_bom_crlf_and_a_row_of_a_megabyte_are_no_problem(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl"
+    rows = [{"question": "x" * 1_000_000, "answer": "no"}, {"question": "y?", "answer": "yes"}]
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(map(json.dumps, rows)).encode())
+    report = check_path(path)
+    assert report.ok
+    assert report.rows == 2
+
+
+def test_two_right_labels_are_left_out_and_named(tmp_path: Path) -> None:
+    choices = [{"label": label, "text": text} for label, text in zip("ABC", "xyx", strict=True)]
+    rows = [{"question": f"{a}?", "choices": choices, "answer": a} for a in "ABC"]
+    path = write(tmp_path / "f.jsonl", rows)
+    report = check_path(path)
+    assert report.ok
+    assert report.rows == 1
+    reason = "options A and C have the text of the right answer"
+    assert report.left_out == {f"{path} line 1": reason, f"{path} line 3": reason}
+
+
+def test_files_in_the_hub_s_columns_are_recognised(tmp_path: Path) -> None:
+    rows = [{**ARC, "question": f"What is hot, {i}?"} for i in range(20)]
+    path = write(tmp_path / "f.jsonl", [*rows, {**ARC, "answerKey": "9"}])
+    report = check_path(path)
+    assert report.ok
+    assert (report.layout, report.answers, report.rows) == ("arc", "choice", 20)
+    assert "answerKey '9' is not among" in report.left_out[f"{path} line 21"]
+    assert "columns: those of arc on the hub" in to_text(report)
+    many = check_path(write(tmp_path / "g.jsonl", [*rows, *[{**ARC, "answerKey": "9"}] * 5]))
+    assert (len(many.problems), many.left_out) == (5, {})
+    wrong = check_path(write(tmp_path / "h.jsonl", [ARC, AQUA]))
+    assert "no column id, choices, answerKey (found: question, opt" in to_text(wrong)
+
+
+def test_a_folder_is_checked_by_split(tmp_path: Path) -> None:
+    same = "Has a quick red fox four strong legs?"
+    for split, question in (("train", f"{same} Yes"), ("dev", same), ("test", f"So, {same}")):
+        rows = [{"question": question, "answer": "yes"}, {"question": split, "answer": "no"}]
+        write(tmp_path / "f" / f"{split}.jsonl", rows)
+    report = check_path(tmp_path / "f")
+    assert report.splits == {"pool": 2, "dev": 2, "test": 2}
+    [pair] = report.near
+    assert (pair.first, pair.second) == (
+        f"{tmp_path}/f/test.jsonl line 1",
+        f"{tmp_path}/f/train.jsonl line 1",
+    )
+    assert "nearly the same (0.80): " in to_text(report)
+    (tmp_path / "empty").mkdir()
+    empty = check_path(tmp_path / "empty")
+    assert "is a folder without a file of the split train, validation or test" in to_text(empty)
+
+
+def test_copies_are_duplicates_and_not_near_ones(tmp_path: Path) -> None:
+    rows = [{"question": q, "answer": "yes"} for q in ("Is ice cold?", "is ICE cold?")]
+    report = check_path(write(tmp_path / "f.jsonl", rows))
+    assert (len(report.duplicates), report.near) == (1, ())
+
+
+class Letters(Words):
+    unit, room, longest = "letters", 20, 12
+
+    def prompts(self, samples: Sequence[Sample]) -> list[int]:
+        return [len(sample.question) for sample in samples]
+
+
+def letters(task: Task, samples: Sequence[Sample]) -> Letters:
+    return Letters()
+
+
+def test_what_does_not_fit_the_student_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.jsonl", ROWS[:3])
+    report = check_path(path, ruler=letters)
+    assert report.too_long == {f"{path} line 3": "28 letters; 20 leave room for an explanation"}
+    text = to_text(report)
+    assert f"too long: {path} line 3: 28 letters" in text
+    assert "letters in a question: 12 to 28, median 12" in text
+    assert "questions of more than 20, which are skipped: 1" in text
+    assert "explanations of more than 12: 0" in text
+
+
+def test_the_command_counts_the_student_s_tokens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*ROWS[:3], {"question": "very " * 200 + "long?", "answer": "no"}]
+    path = write(tmp_path / "f.jsonl", rows)
+    assert main(["data", "check", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert f"too long: {path} line 4: " in out
+    assert "tokens of tiny; 96 leave room for an explanation" in out
+    assert "tokens of tiny in a question: " in out
+    assert "questions of more than 96, which are skipped: 1" in out
+    write(path, ROWS)
+    assert main(["data", "check", str(path)]) == 2
+
+
+def test_the_command_counts_words_where_the_student_cannot_be_had(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(*_: object, **__: object) -> None:
+        raise AssetError("model X could not be had")
+
+    monkeypatch.setattr("elad_exp.student.build.resolve_model", nowhere)
+    path = write(tmp_path / "f.jsonl", ROWS[:3])
+    assert main(["data", "check", str(path), "--student", "smollm2_135m"]) == 0
+    captured = capsys.readouterr()
+    assert "lengths are in words: model X could not be had" in captured.err
+    assert "words in a question: 3 to 7" in captured.out
+    assert main(["data", "check", str(path), "--student", "nobody"]) == 2
+    assert "smollm2_135m tiny" in capsys.readouterr().err
 
 
 def test_a_good_file_is_ok(shared_data: Path) -> None:
-    report = check_file(shared_data / "strategyqa" / "dev.jsonl")
+    report = check_path(shared_data / "strategyqa" / "dev.jsonl")
     assert report.ok
     assert report.rows == 229
     assert sum(report.balance.values()) == 229

@@ -60,6 +60,31 @@ def test_files_for_dev_and_test(tmp_path: Path) -> None:
     assert "t.jsonl line 1" in reason
 
 
+def test_a_right_answer_under_two_labels_is_left_out_and_named(tmp_path: Path) -> None:
+    choices = [{"label": label, "text": text} for label, text in zip("ABC", "xyx", strict=True)]
+    path = write(tmp_path / "c.jsonl", numbered("q", 20), ["A", *"B" * 19], choices=choices)
+    splits = JsonlTask(path, n_dev=4, n_test=5).load()
+    assert len(splits.pool) == 10
+    place = f"{path} line 1"
+    assert splits.info["skipped"] == {
+        place: "options A and C have the text of the right answer",
+    }
+    [warning] = splits.info["warnings"]
+    assert warning.startswith("left out 1 questions whose right answer stands under two labels")
+
+
+def test_near_duplicates_of_pool_and_test_become_a_warning(tmp_path: Path) -> None:
+    dev = write(tmp_path / "d.jsonl", numbered("d", 5), ["no"] * 5)
+    test = write(tmp_path / "t.jsonl", ["Has a red fox four quick legs?", "t1?"], ["yes", "no"])
+    other = ["Has a red fox four quick legs, then?", *numbered("p", 9)]
+    pool = write(tmp_path / "p.jsonl", other, ["yes", *["no"] * 9])
+    splits = JsonlTask(pool, dev_path=dev, test_path=test).load()
+    [warning] = splits.info["warnings"]
+    assert warning.startswith("1 of 10 questions of the pool are near-duplicates of one of 2 of")
+    first = next(s.id for s in splits.pool if s.question == other[0])
+    assert f"{first} and " in warning
+
+
 def test_problems_of_all_files_are_reported_together(tmp_path: Path) -> None:
     pool = write(tmp_path / "p.jsonl", ["", "b?"], ["yes", "no"])
     with pytest.raises(DataError) as caught:
@@ -88,4 +113,7 @@ def test_real_files_load(shared_data: Path) -> None:
     )
     splits = task.load()
     assert task.answers == "choice"
-    assert [len(splits.pool), len(splits.dev), len(splits.test)] == [8741, 100, 1000]
+    # Of 9,741 rows 42 cannot be graded: the right answer's text stands under two labels.
+    assert [len(splits.pool), len(splits.dev), len(splits.test)] == [8699, 100, 1000]
+    assert len(splits.info["skipped"]) == 48
+    assert "left out 48 questions" in splits.info["warnings"][-1]

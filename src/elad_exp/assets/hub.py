@@ -61,13 +61,15 @@ def download_snapshot(repo: Repo, *, notify: Callable[[str], None] = logger.info
     reach, the answer is immediate instead of half a minute of retries.
 
     Raises:
-        AssetError: Offline mode is on, the hub is out of reach, or it refuses the repository.
+        AssetError: Offline mode is on, the hub is out of reach, it refuses the repository, or the
+            repository has none of the wanted files, such as one with a loading script alone.
     """
     if constants.HF_HUB_OFFLINE:
         raise AssetError("offline mode is on (HF_HUB_OFFLINE)")
     try:
         ask = HfApi().dataset_info if repo.kind == "dataset" else HfApi().model_info
         info = ask(repo.name, revision=repo.revision, timeout=_TIMEOUT_S, files_metadata=True)
+        _check_files(repo, [f.rfilename for f in info.siblings or ()])
         size = sum(f.size or 0 for f in info.siblings or () if _wanted(f.rfilename, repo))
         where = hub_cache_dir() or constants.HF_HUB_CACHE
         notify(f"downloading {repo.name} at {info.sha}: {megabytes(size)} from the hub to {where}")
@@ -79,6 +81,21 @@ def download_snapshot(repo: Repo, *, notify: Callable[[str], None] = logger.info
             f"the hub at {constants.ENDPOINT} could not be used: {_first_line(error)}"
         ) from error
     return _record(repo, path)
+
+
+def _check_files(repo: Repo, files: Sequence[str]) -> None:
+    """Raises AssetError unless some file is wanted; code in a repository is never run."""
+    if any(_wanted(file, repo) for file in files):
+        return
+    shown = ", ".join(sorted(files)[:10]) or "nothing"
+    scripts = [file for file in files if file == f"{repo.name.split('/')[-1]}.py"]
+    if repo.kind == "dataset" and scripts:
+        raise AssetError(
+            f"{repo.name} has a loading script ({scripts[0]}), which is never run, and no data "
+            f"files that could be read instead; it holds {shown}. The hub's converter may have "
+            "written some: dataset.revision=refs/convert/parquet"
+        )
+    raise AssetError(f"{repo.name} has no file {' or '.join(repo.files[:4])}; it holds {shown}")
 
 
 def _snapshot(repo: Repo, *, local_files_only: bool = False) -> Path:

@@ -1,132 +1,202 @@
-"""Says what is in a file of questions before anything is trained on it."""
+"""Says what is in files of questions before anything is trained on them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from elad_exp.data.rows import Problems, Row, answer_kind, read_rows
+from elad_exp.data.layouts import Layout, recognised
+from elad_exp.data.lengths import Lengths, MakeRuler, words
+from elad_exp.data.near import Pair, near_pairs
+from elad_exp.data.records import Reading, read_layout, read_records, split_files
+from elad_exp.data.rows import Problems, Row, answer_kind
 from elad_exp.data.sources import collect
+from elad_exp.data.usable import gradable
+from elad_exp.errors import DataError
 from elad_exp.tasks.families import check_answers
-from elad_exp.types import Record
+from elad_exp.tasks.reasoning import ReasoningTask
+from elad_exp.types import Explanation, Record, Sample
 
-
-@dataclass(frozen=True, slots=True)
-class Lengths(Record):
-    """Numbers of words (or of steps): smallest, median, largest."""
-
-    least: int
-    median: int
-    most: int
+_SPLITS = {"pool": "train", "dev": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True)
 class Report(Record):
-    """What a file holds.
+    """What files hold.
 
     Attributes:
-        path: The file.
+        path: The file or folder.
+        layout: The dataset whose columns the first file has; "" for our own schema.
+        splits: Usable rows by split; a single file is `pool`.
         rows: Rows that can be used, duplicates included.
-        problems: Place and reason of each row that cannot.
+        problems: Place and reason of everything that stops a run.
+        left_out: Place -> reason, of rows that a run would leave out.
         answers: The family of the answers, see `elad_exp.tasks.families`.
         balance: Answer -> number of rows, the most frequent first; at most ten.
         distinct_answers: Number of different answers.
-        question_words: Words in the questions.
+        unit: What lengths are counted in.
+        prompt: Lengths of the questions as the student reads them.
+        target: Lengths of the explanations with their answers.
         steps: Steps in the explanations that are not empty; None without any.
-        step_words: Words in those steps; None without any.
         without_explanation: Rows without one.
+        room: Longest question that this student reads; None where none is named.
+        longest: Longest explanation with its answer that it writes; None where none is named.
+        too_long: Place -> why the question would be skipped.
+        long_targets: Rows whose explanation is longer.
         duplicates: Place or id -> why it would be left out.
+        near: Near-duplicates by place: between test and pool, or within a single file.
     """
 
     path: str
+    layout: str
+    splits: dict[str, int]
     rows: int
     problems: dict[str, str]
+    left_out: dict[str, str]
     answers: str
     balance: dict[str, int]
     distinct_answers: int
-    question_words: Lengths | None
-    steps: Lengths | None
-    step_words: Lengths | None
-    without_explanation: int
-    duplicates: dict[str, str]
+    unit: str = "words"
+    prompt: Lengths | None = None
+    target: Lengths | None = None
+    steps: Lengths | None = None
+    without_explanation: int = 0
+    room: int | None = None
+    longest: int | None = None
+    too_long: dict[str, str] = field(default_factory=dict)
+    long_targets: int = 0
+    duplicates: dict[str, str] = field(default_factory=dict)
+    near: tuple[Pair, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether every row can be used. `JsonlTask` also needs enough of them for its splits."""
+        """Whether a run could use the rows. It also needs enough of them for its splits."""
         return not self.problems
 
 
-def check_file(path: Path, *, answers: str = "auto") -> Report:
-    """Reads `path` like `JsonlTask` and reports everything found; raises nothing about rows.
+def check_path(
+    path: Path, *, answers: str = "auto", ruler: MakeRuler = words, instruction: str = ""
+) -> Report:
+    """Reads a file or folder like the tasks do and reports everything; raises nothing about rows.
 
     Args:
-        path: The file.
-        answers: See `JsonlTask`.
+        path: A file in our schema or in a known dataset's columns, or a folder with files named
+            after splits.
+        answers: Family of answers in our schema, see `JsonlTask`.
+        ruler: Makes what lengths are measured with.
+        instruction: Line between question and explanation, see `ReasoningTask`.
 
     Raises:
         ConfigError: `answers` is unknown.
     """
     check_answers(answers)
-    problems = Problems()
-    read = read_rows(path, problems)
-    kind, rows = answer_kind(read, answers, problems)
+    reading = Reading()
+    layout, read = _read(path, reading)
+    reading.settle()
+    every = [row for group in read.values() for row in group]
+    kind, canonical = answer_kind(every, layout.answers if layout else answers, reading.problems)
+    places = {row.where: row for row in canonical}
+    left_out = dict(reading.left_out)
+    usable = {
+        split: list(gradable((places[r.where] for r in group if r.where in places), left_out))
+        for split, group in read.items()
+    }
+    rows = [row for group in usable.values() for row in group]
     balance = Counter(row.answer for row in rows)
-    steps = [step for row in rows for step in row.explanation]
-    return Report(
+    report = Report(
         path=str(path),
+        layout=layout.name if layout else "",
+        splits={split: len(group) for split, group in usable.items()},
         rows=len(rows),
-        problems=dict(problems.items),
-        answers=kind if read else "",
+        problems=_joined(reading.problems),
+        left_out=left_out,
+        answers=kind if every else "",
         balance=dict(balance.most_common(10)),
         distinct_answers=len(balance),
-        question_words=_words(row.question for row in rows),
-        steps=_lengths(len(row.explanation) for row in rows if row.explanation),
-        step_words=_words(steps),
-        without_explanation=sum(not row.explanation for row in rows),
-        duplicates=_duplicates(rows),
+    )
+    if not rows:
+        return report
+    task = ReasoningTask(name=path.name, answers=kind, instruction=instruction)
+    return _measured(report, usable, task, ruler)
+
+
+def _read(path: Path, reading: Reading) -> tuple[Layout | None, dict[str, list[Row]]]:
+    files = {"pool": [path]}
+    if path.is_dir():
+        files = _splits(path)
+        if not files:
+            reading.problems.add(
+                str(path), "is a folder without a file of the split train, validation or test"
+            )
+    layout = None
+    for group in files.values():
+        first = next(iter(read_records(group[0], Problems())), None)
+        if first is not None and isinstance(first[1], Mapping):
+            layout = recognised(first[1])
+            break
+    return layout, {
+        split: [row for file in group for row in read_layout(file, layout, reading)]
+        for split, group in files.items()
+    }
+
+
+def _splits(folder: Path) -> dict[str, list[Path]]:
+    found = {}
+    for split, name in _SPLITS.items():
+        try:
+            found[split] = split_files(folder, name)
+        except DataError:  # a split that is not there is no mistake here
+            continue
+    return found
+
+
+def _joined(problems: Problems) -> dict[str, str]:
+    """Place -> reasons; a place may have several."""
+    found: dict[str, str] = {}
+    for where, reason in problems.items:
+        found[where] = f"{found[where]}; {reason}" if where in found else reason
+    return found
+
+
+def _measured(
+    report: Report, usable: Mapping[str, list[Row]], task: ReasoningTask, make_ruler: MakeRuler
+) -> Report:
+    """`report` with lengths, what does not fit, and copies."""
+    rows = [row for group in usable.values() for row in group]
+    samples = [Sample(row.key, row.question, row.choices) for row in rows]
+    ruler = make_ruler(task, samples[: len(usable.get("pool", ())) or None])
+    prompts = ruler.prompts(samples)
+    pairs = [(s, row) for s, row in zip(samples, rows, strict=True) if row.explanation]
+    targets = ruler.targets(
+        [task.target(s, Explanation.of(row.explanation, row.answer)) for s, row in pairs]
+    )
+    return replace(
+        report,
+        unit=ruler.unit,
+        prompt=Lengths.of(prompts),
+        target=Lengths.of(targets),
+        steps=Lengths.of(len(row.explanation) for _, row in pairs),
+        without_explanation=len(rows) - len(pairs),
+        room=ruler.room,
+        longest=ruler.longest,
+        too_long={
+            row.where: f"{n} {ruler.unit}; {ruler.room} leave room for an explanation"
+            for row, n in zip(rows, prompts, strict=True)
+            if ruler.room is not None and n > ruler.room
+        },
+        long_targets=sum(ruler.longest is not None and n > ruler.longest for n in targets),
+        duplicates=collect(usable).skipped,
+        near=tuple(_near(usable)),
     )
 
 
-def to_text(report: Report) -> str:
-    """The report for a terminal; ends with a newline."""
-    lines = [
-        f"{report.path}: {report.rows:,} usable rows, {len(report.problems):,} problems, "
-        f"{len(report.duplicates):,} duplicates or contradictions"
-    ]
-    if report.rows:
-        shown = ", ".join(
-            f"{answer} {n:,} ({n / report.rows:.0%})" for answer, n in report.balance.items()
-        )
-        more = report.distinct_answers - len(report.balance)
-        lines.append(f"answers ({report.answers}): {shown}" + (f", {more:,} others" * bool(more)))
-    for title, lengths in (
-        ("words in a question", report.question_words),
-        ("steps in an explanation", report.steps),
-        ("words in a step", report.step_words),
-    ):
-        if lengths:
-            lines.append(f"{title}: {lengths.least} to {lengths.most}, median {lengths.median}")
-    if report.rows:
-        lines.append(f"rows without an explanation: {report.without_explanation:,}")
-    for title, found in (("problem", report.problems), ("left out", report.duplicates)):
-        lines += [f"{title}: {where}: {reason}" for where, reason in list(found.items())[:10]]
-        if len(found) > 10:
-            lines.append(f"{title}: and {len(found) - 10:,} more")
-    return "\n".join(lines) + "\n"
-
-
-def _duplicates(rows: list[Row]) -> dict[str, str]:
-    return collect({"pool": rows}).skipped if rows else {}
-
-
-def _words(texts: Iterable[str]) -> Lengths | None:
-    return _lengths(len(text.split()) for text in texts)
-
-
-def _lengths(numbers: Iterable[int]) -> Lengths | None:
-    ordered = sorted(numbers)
-    if not ordered:
-        return None
-    return Lengths(ordered[0], ordered[len(ordered) // 2], ordered[-1])
+def _near(usable: Mapping[str, list[Row]]) -> list[Pair]:
+    """By place; not what is the same question, which is among the duplicates."""
+    pool, test = (
+        [(row.where, row.question) for row in usable.get(split, ())] for split in ("pool", "test")
+    )
+    keys = {row.where: row.key for group in usable.values() for row in group}
+    pairs = near_pairs(test, pool) if test else near_pairs(pool)
+    return [pair for pair in pairs if keys[pair.first] != keys[pair.second]]

@@ -11,6 +11,7 @@ from elad_exp.assets.cache import sha256_of
 from elad_exp.assets.catalogue import AssetRecord
 from elad_exp.data.rows import Problems, Row, answer_kind, read_rows
 from elad_exp.data.sources import make_splits, source_ids
+from elad_exp.data.usable import complete, gradable
 from elad_exp.protocols import Splits
 from elad_exp.tasks.reasoning import ReasoningTask
 
@@ -73,9 +74,11 @@ class JsonlTask(ReasoningTask):
         problems.check()
         by_place = {row.where: row for row in canonical}
         checked = {s: [by_place[row.where] for row in group] for s, group in rows.items()}
+        ungradable: dict[str, str] = {}
+        usable = {split: list(gradable(group, ungradable)) for split, group in checked.items()}
         self.answers = kind
         splits = make_splits(
-            checked,
+            usable,
             n_dev=self.n_dev,
             n_test=self.n_test,
             split_seed=self.split_seed,
@@ -86,6 +89,7 @@ class JsonlTask(ReasoningTask):
                 "assets": [file_record(path).to_dict() for path in self.paths.values()],
             },
         )
+        splits = complete(splits, ungradable)
         self.source_ids = source_ids(splits)
         logger.info("%s", describe(self.name, splits, checked))
         return splits

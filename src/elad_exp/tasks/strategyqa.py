@@ -29,6 +29,7 @@ from elad_exp.assets.models import unreachable
 from elad_exp.data.rows import Problems, Row, answer_kind, checked_text, read_rows
 from elad_exp.data.sentences import split_sentences
 from elad_exp.data.sources import make_splits, source_ids
+from elad_exp.data.usable import complete
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
 from elad_exp.tasks.jsonl import describe, file_record
@@ -115,6 +116,7 @@ class StrategyQATask(ReasoningTask):
                 "warnings": warnings,
             },
         )
+        splits = complete(splits, {})
         self.source_ids = source_ids(splits)
         logger.info("%s (%s)", describe(self.name, splits, {"": rows}), records[0].source)
         return splits

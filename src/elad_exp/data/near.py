@@ -1,0 +1,125 @@
+"""Finds questions that are nearly the same: the words of one are the words of the other.
+
+Two questions are near-duplicates where the sets of their words share `THRESHOLD` of what is in
+either (the Jaccard index; Broder 1997, "On the resemblance and containment of documents"); words
+that more than half of all questions have, those of a form, are set aside. Candidates come from
+MinHash and banding; each is then compared exactly, so what is reported is right, and a pair at the
+threshold is missed with a probability below 0.0001.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from elad_exp.protocols import Splits
+from elad_exp.types import Record, Sample, normalise
+
+THRESHOLD = 0.8
+SAMPLE = 10_000
+_BANDS, _BAND = 25, 5
+_BATCH = 500
+# Among fewer texts a word in more than half of them may be one of a few near-duplicates.
+_LEAST = 20
+_WORD = re.compile(r"\w+(?:[.,]\d+)*")
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Pair(Record):
+    """Two near-duplicates by key, and the Jaccard index of their words."""
+
+    first: str
+    second: str
+    similarity: float
+
+
+def near_pairs(
+    first: Sequence[tuple[str, str]], second: Iterable[tuple[str, str]] | None = None
+) -> list[Pair]:
+    """The questions of `second` that have a near-duplicate in `first`, each with the first one.
+
+    One is enough to name, and many nearly equal questions are not compared with one another.
+
+    Args:
+        first: Key and text; held in memory.
+        second: Key and text; read once, in batches: the longer of the two. None: `first`, of which
+            each question is compared with those before it.
+    """
+    from rensa import RMinHashLSH
+
+    common = _common(text for _, text in first)
+    # Banding alone decides which pairs are candidates; the library wants a threshold all the same.
+    index = RMinHashLSH(threshold=THRESHOLD, num_perm=_BANDS * _BAND, num_bands=_BANDS)
+    for start in range(0, len(first), _BATCH):
+        batch = first[start : start + _BATCH]
+        index.insert_many(_digests(_words(text, common) for _, text in batch), start)
+    found, number = [], -1
+    for batch in _batches(first if second is None else second):
+        sets = [_words(text, common) for _, text in batch]
+        near = index.query_all(_digests(sets))
+        for (key, _), mine, candidates in zip(batch, sets, near, strict=True):
+            number += 1
+            last = len(first) if second is not None else number
+            for other in sorted(c for c in set(candidates) if c < last):
+                similarity = _jaccard(_words(first[other][1], common), mine)
+                if similarity >= THRESHOLD:
+                    found.append(Pair(first[other][0], key, similarity))
+                    break
+    return found
+
+
+def near_warnings(splits: Splits, *, sample: int = SAMPLE) -> list[str]:
+    """What to warn of: near-duplicates between test and pool, of `sample` questions together.
+
+    At most half of them are of test. Both come in hash order, so the first are a random sample.
+    """
+    test = _texts(splits.test, sample // 2)
+    pool = _texts(splits.pool, sample - len(test))
+    pairs = near_pairs(test, pool)
+    if not pairs:
+        return []
+    shown = ", ".join(f"{p.second} and {p.first} ({p.similarity:.2f})" for p in pairs[:_SHOWN])
+    return [
+        f"{len(pairs):,} of {len(pool):,} questions of the pool are near-duplicates of one of "
+        f"{len(test):,} of test: {shown}{', ...' if len(pairs) > _SHOWN else ''}; accuracy on test "
+        "may owe something to them"
+    ]
+
+
+def _texts(samples: Iterable[Sample], n: int) -> list[tuple[str, str]]:
+    return [(sample.id, sample.question) for sample in islice(samples, n)]
+
+
+def _words(text: str, common: frozenset[str] = frozenset()) -> set[str]:
+    return set(_WORD.findall(normalise(text))) - common
+
+
+def _common(texts: Iterable[str]) -> frozenset[str]:
+    """Words that most texts have, such as those of a form: they say nothing about two of them."""
+    counts: Counter[str] = Counter()
+    n = 0
+    for n, text in enumerate(texts, 1):  # noqa: B007
+        counts.update(_words(text))
+    return frozenset(word for word, count in counts.items() if n >= _LEAST and count > n / 2)
+
+
+def _jaccard(a: set[str], b: set[str]) -> float:
+    """Of two texts without any words of their own nothing can be said: 0."""
+    return len(a & b) / len(a | b) if a and b else 0.0
+
+
+def _digests(sets: Iterable[set[str]]) -> Any:
+    from rensa import RMinHash
+
+    return RMinHash.from_token_sets(sets, _BANDS * _BAND, 1)
+
+
+def _batches(items: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch

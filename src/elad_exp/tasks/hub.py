@@ -1,0 +1,214 @@
+"""A dataset of the hub: from its cache, from the hub itself, or from a copy the user names.
+
+A snapshot is fetched and its files are read with pyarrow, rather than by `datasets.load_dataset`:
+the same code then reads the hub, its cache and a folder of the user's; nothing is copied a second
+time; the commit is known; where the hub is out of reach the answer comes at once; and no code of a
+repository can run, because none is fetched.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from elad_exp.assets import AssetRecord, hub
+from elad_exp.assets.models import unreachable
+from elad_exp.data.layouts import LAYOUTS, Layout, mapped
+from elad_exp.data.records import ENDINGS, Reading, names_of, read_layout, split_files
+from elad_exp.data.rows import Row, answer_kind
+from elad_exp.data.sources import make_splits, source_ids
+from elad_exp.data.usable import complete, gradable
+from elad_exp.errors import AssetError, ConfigError, DataError
+from elad_exp.protocols import Splits
+from elad_exp.tasks.families import check_answers
+from elad_exp.tasks.jsonl import describe, file_record
+from elad_exp.tasks.reasoning import ReasoningTask
+
+logger = logging.getLogger(__name__)
+
+_SPLITS = ("pool", "dev", "test")
+Files = Mapping[str, Sequence[Path]]
+
+
+class HubTask(ReasoningTask):
+    """Questions of a dataset on the hub, in its own columns.
+
+    Official splits are kept; dev and test that a dataset lacks, or whose answers are not public,
+    are cut from the pool by hash.
+
+    Args:
+        name: Name in results.
+        repo: OWNER/NAME on the hub; may be None where `path` is given.
+        subset: Folder of the repository (the hub calls it a configuration); None: all of it.
+        revision: Branch, tag or commit; None: the default branch.
+        splits: `pool`, `dev` and `test` -> the hub's name of the split, or several names; None or
+            absent: cut from the pool.
+        layout: One of `elad_exp.data.layouts.LAYOUTS`, or `columns` to go by `columns`.
+        columns: Field -> column, see `elad_exp.data.layouts.mapped`; for `layout=columns` only.
+        path: A file or folder to read instead of fetching anything, in the hub's columns or in the
+            schema of `elad_exp.data.rows`. A folder has files named after the splits; a single
+            file is the pool, and dev and test are cut from it.
+        n_dev: Number of dev questions: of an official split the first so many in hash order (None:
+            all), else cut from the pool (None: a tenth).
+        n_test: The same for test (None without an official split: a fifth).
+        split_seed: Seed of the hash order; independent of a run's seed.
+        instruction: See `ReasoningTask`.
+        answers: Family of answers; None: the layout's.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        repo: str | None = None,
+        subset: str | None = None,
+        revision: str | None = None,
+        splits: Mapping[str, str | Sequence[str] | None] | None = None,
+        layout: str = "columns",
+        columns: Mapping[str, str | None] | None = None,
+        path: str | None = None,
+        n_dev: int | None = None,
+        n_test: int | None = None,
+        split_seed: int = 0,
+        instruction: str = "",
+        answers: str | None = None,
+    ) -> None:
+        self.layout = _layout(layout, columns)
+        answers = answers or self.layout.answers
+        check_answers(answers)
+        super().__init__(name=name, answers=answers, instruction=instruction)
+        if repo is None and path is None:
+            raise ConfigError("dataset.repo and dataset.path are both empty: name one of them")
+        self.repo, self.subset, self.revision = repo, subset, revision
+        self.splits = _names(splits or {"pool": "train"})
+        self.path = Path(path).expanduser() if path is not None else None
+        self.n_dev, self.n_test, self.split_seed = n_dev, n_test, split_seed
+        self.source_ids: Mapping[str, str] = {}
+
+    def load(self) -> Splits:
+        """Fetches if need be, reads, checks and splits.
+
+        Raises:
+            AssetError: Neither cache nor hub has it; the message says why for each.
+            DataError: Rows cannot be used, or the splits leave nothing for the pool.
+        """
+        records, files = self._local(self.path) if self.path is not None else self._fetched()
+        reading = Reading()
+        rows = {
+            split: [row for path in paths for row in read_layout(path, self.layout, reading)]
+            for split, paths in files.items()
+        }
+        reading.check()
+        rows, further = self.explained(rows)
+        checked = self._checked(rows, reading)
+        ungradable: dict[str, str] = {}
+        splits = make_splits(
+            {split: list(gradable(group, ungradable)) for split, group in checked.items()},
+            n_dev=self.n_dev,
+            n_test=self.n_test,
+            split_seed=self.split_seed,
+            info={
+                "name": self.name,
+                "source": records[0].source,
+                "revision": records[0].revision,
+                "assets": [record.to_dict() for record in (*records, *further)],
+                "warnings": reading.warnings,
+            },
+        )
+        splits.info["skipped"].update(reading.left_out)
+        splits = complete(splits, ungradable)
+        self.source_ids = source_ids(splits)
+        logger.info("%s (%s)", describe(self.name, splits, checked), records[0].source)
+        return splits
+
+    def explained(
+        self, rows: dict[str, list[Row]]
+    ) -> tuple[dict[str, list[Row]], Sequence[AssetRecord]]:
+        """Rows with explanations that stand elsewhere, and where; overridden where there are."""
+        return rows, ()
+
+    def _checked(self, rows: dict[str, list[Row]], reading: Reading) -> dict[str, list[Row]]:
+        """Rows with canonical answers of one family. Sets `answers`."""
+        everything = [row for group in rows.values() for row in group]
+        self.answers, canonical = answer_kind(everything, self.answers, reading.problems)
+        reading.problems.check()
+        by_place = {row.where: row for row in canonical}
+        return {split: [by_place[row.where] for row in group] for split, group in rows.items()}
+
+    def _fetched(self) -> tuple[list[AssetRecord], Files]:
+        assert self.repo is not None
+        return fetch(self.repo, subset=self.subset, revision=self.revision, splits=self.splits)
+
+    def _local(self, path: Path) -> tuple[list[AssetRecord], Files]:
+        if not path.is_dir():
+            if not path.is_file():
+                raise DataError(f"dataset.path={path}: no such file or folder")
+            return [file_record(path)], {"pool": [path]}
+        files = {}
+        for split, names in self.splits.items():
+            try:
+                files[split] = [file for name in names for file in split_files(path, name)]
+            except DataError as error:
+                cut = f", or dataset.splits.{split}=null to cut {split} from the pool"
+                raise DataError(
+                    f"{error}; name another split by dataset.splits.{split}=NAME"
+                    f"{cut if split != 'pool' else ''}"
+                ) from error
+        return [file_record(file) for group in files.values() for file in group], files
+
+
+def fetch(
+    name: str,
+    *,
+    subset: str | None,
+    revision: str | None,
+    splits: Mapping[str, Sequence[str]],
+) -> tuple[list[AssetRecord], Files]:
+    """The snapshot's record and the files of each split: from the hub's cache, else the hub.
+
+    Raises:
+        AssetError: Neither has all of them; the message says why and how to go on.
+    """
+    wanted = [alias for names in splits.values() for split in names for alias in names_of(split)]
+    folder = f"{subset}/" if subset else ""
+    patterns = tuple(f"{folder}*{split}*{ending}" for split in wanted for ending in ENDINGS)
+    repo = hub.Repo(name, "dataset", patterns, revision=revision)
+    failures = []
+    for way, look in (("hub cache", hub.cached_snapshot), ("hub", hub.download_snapshot)):
+        try:
+            record = look(repo)
+            root = Path(record.path) / (subset or "")
+            return [record], {
+                split: [file for name in names for file in split_files(root, name)]
+                for split, names in splits.items()
+            }
+        except (AssetError, DataError) as error:
+            failures.append(f"{way}: {error}")
+    raise unreachable(f"dataset {name} (or name a copy by dataset.path=)", failures)
+
+
+def _layout(name: str, columns: Mapping[str, str | None] | None) -> Layout:
+    if name == "columns":
+        return mapped(columns or {})
+    if columns:
+        raise ConfigError(f"dataset.columns is for dataset.layout=columns, not for {name}")
+    if name not in LAYOUTS:
+        raise ConfigError(f"dataset.layout={name!r} is not one of columns, {', '.join(LAYOUTS)}")
+    return LAYOUTS[name]
+
+
+def _names(splits: Mapping[str, str | Sequence[str] | None]) -> dict[str, tuple[str, ...]]:
+    """Our split -> the hub's names. Raises ConfigError for an unknown split or without a pool."""
+    if unknown := sorted(set(splits) - set(_SPLITS)):
+        raise ConfigError(
+            f"dataset.splits: {', '.join(unknown)} is not one of {', '.join(_SPLITS)}"
+        )
+    named = {
+        split: (names,) if isinstance(names, str) else tuple(names)
+        for split in _SPLITS
+        if (names := splits.get(split)) is not None
+    }
+    if not named.get("pool"):
+        raise ConfigError("dataset.splits.pool is empty: name the hub's split, such as train")
+    return named
