@@ -217,7 +217,7 @@ def test_the_command_counts_words_where_the_student_cannot_be_had(
     assert "lengths are in words: model X could not be had" in captured.err
     assert "words in a question: 3 to 7" in captured.out
     assert main(["data", "check", str(path), "--student", "nobody"]) == 2
-    assert "smollm2_135m tiny" in capsys.readouterr().err
+    assert "smollm2_135m, tiny" in capsys.readouterr().err
 
 
 def test_a_good_file_is_ok(shared_data: Path) -> None:
