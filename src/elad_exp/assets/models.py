@@ -91,11 +91,11 @@ def resolve_model(
     raise unreachable(f"model {name}", failures)
 
 
-def unreachable(what: str, failures: list[str]) -> AssetError:
-    """The one error for an asset that no source gave, with the way to go on offline."""
+def unreachable(what: str, failures: list[str], *, instead: str = "") -> AssetError:
+    """The one error for an asset that no source gave, with the ways to go on offline."""
     reasons = "".join(f"\n  {failure}" for failure in failures)
     return AssetError(
-        f"{what} could not be had:{reasons}\n"
+        f"{what} could not be had:{reasons}\n{instead}"
         f"Without a network, the bundled experiment runs as it is: {OFFLINE_COMMAND}"
     )
 

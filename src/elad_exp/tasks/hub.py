@@ -22,7 +22,7 @@ from elad_exp.data.usable import complete, gradable
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
 from elad_exp.tasks.families import check_answers
-from elad_exp.tasks.jsonl import describe, file_record
+from elad_exp.tasks.jsonl import OWN_COPY, describe, file_record
 from elad_exp.tasks.reasoning import ReasoningTask
 
 logger = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ def fetch(
             }
         except (AssetError, DataError) as error:
             failures.append(f"{way}: {error}")
-    raise unreachable(f"dataset {name} (or name a copy by dataset.path=)", failures)
+    raise unreachable(f"dataset {name}", failures, instead=OWN_COPY)
 
 
 def _layout(name: str, columns: Mapping[str, str | None] | None) -> Layout:

@@ -17,6 +17,8 @@ from elad_exp.tasks.reasoning import ReasoningTask
 
 logger = logging.getLogger(__name__)
 
+OWN_COPY = "A copy of your own is read by dataset.path=FILE_OR_FOLDER.\n"
+
 
 class JsonlTask(ReasoningTask):
     """Questions in the schema of `elad_exp.data.rows`, with answers of any family.

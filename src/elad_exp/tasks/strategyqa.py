@@ -32,7 +32,7 @@ from elad_exp.data.sources import make_splits, source_ids
 from elad_exp.data.usable import complete
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
-from elad_exp.tasks.jsonl import describe, file_record
+from elad_exp.tasks.jsonl import OWN_COPY, describe, file_record
 from elad_exp.tasks.reasoning import ReasoningTask
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class StrategyQATask(ReasoningTask):
             partial = partial or ((record, rows) if rows else None)
             failures.append(f"{way}: {record.path} has {len(rows)} questions instead of {N_ROWS}")
         if partial is None:
-            raise unreachable("StrategyQA (or name a copy by dataset.path=)", failures)
+            raise unreachable("StrategyQA", failures, instead=OWN_COPY)
         warning = (
             f"{partial[0].source} is incomplete: splits and results differ from other sources. No "
             f"source has all questions: {'; '.join(failures)}"
