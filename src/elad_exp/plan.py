@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, fields
 
 from omegaconf import DictConfig
 
-from elad_exp.assemble import build, complete, drop_too_long
+from elad_exp.assemble import build, complete
 from elad_exp.budget.budget import UNITS, Limits
 from elad_exp.console import Console
 from elad_exp.data.collate import Encoded, encode, prompt_ids, target_ids
+from elad_exp.data.fitting import drop_too_long
 from elad_exp.protocols import EVAL_SPLITS, Splits, Task
 from elad_exp.selectors import components
 from elad_exp.selectors.query import draw_uniform, initial_query

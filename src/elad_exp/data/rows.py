@@ -27,6 +27,7 @@ SHOWN = 10
 ANSWERS = ("auto", "yes_no", "choice", "open")
 # The answer grammar reads a label up to the first of these.
 _LABEL = re.compile(r"[^\s.,;:()\[\]{}\"'`*!?]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +68,26 @@ class Problems:
 
 
 def read_rows(path: Path, problems: Problems) -> list[Row]:
+    """The rows of `path`, all at once; see `stream_rows`."""
+    return list(stream_rows(path, problems))
+
+
+def stream_rows(path: Path, problems: Problems) -> Iterator[Row]:
     """The rows of `path`; what is wrong goes to `problems`. Blank lines are skipped.
 
     A byte order mark and Windows line ends are tolerated; gzip is recognised by its content.
     """
-    rows: list[Row] = []
-    before = len(problems.items)
+    before, empty = len(problems.items), True
     for where, data in read_json(path, problems):
         try:
-            rows.append(parse_row(data, where))
+            row = parse_row(data, where)
         except DataError as error:
             problems.add(where, str(error))
-    if not rows and len(problems.items) == before:
+        else:
+            empty = False
+            yield row
+    if empty and len(problems.items) == before:
         problems.add(str(path), "is empty; one JSON object a line is expected")
-    return rows
 
 
 def read_json(path: Path, problems: Problems) -> Iterator[tuple[str, Any]]:
@@ -157,32 +164,70 @@ def check_answers(answers: str) -> None:
         raise ConfigError(f"answers={answers!r} is not one of {', '.join(ANSWERS)}")
 
 
+class AnswersSeen:
+    """What the rows of a dataset show of their kind of answers, one after another."""
+
+    def __init__(self) -> None:
+        self._choices: bool | None = None
+        self._yes_no = False
+
+    def add(self, row: Row) -> None:
+        if self._choices is None:
+            self._choices = bool(row.choices)
+        self._yes_no = self._yes_no or row.answer.casefold() in ("yes", "no")
+
+    @property
+    def kind(self) -> str:
+        """`choice` if the first row has choices, else `yes_no` if any answer is yes or no, else
+        `open`.
+        """
+        return "choice" if self._choices else "yes_no" if self._yes_no else "open"
+
+
+def canonical(row: Row, kind: str) -> Row:
+    """The row with a canonical answer (`yes`, `no` in lower case).
+
+    Raises:
+        DataError: The row's answer is not of this kind; the reason alone.
+    """
+    if bool(row.choices) != (kind == "choice"):
+        raise DataError(f"{'has' if row.choices else 'has no'} choices")
+    if kind != "yes_no":
+        return row
+    answer = row.answer.casefold()
+    if answer not in ("yes", "no"):
+        raise DataError(f"answer {row.answer!r} is neither yes nor no")
+    return row if answer == row.answer else replace(row, answer=answer)
+
+
+def kind_hint(answers: str, kind: str) -> str:
+    """Ends a problem of a row that is not of `kind`, which `answers` has named or left open."""
+    if answers == "auto":
+        return f"; the file's answers were taken as {kind}, set answers=... if that is wrong"
+    return f" (answers={answers})"
+
+
 def answer_kind(rows: list[Row], answers: str, problems: Problems) -> tuple[str, list[Row]]:
-    """The kind of answers and the rows with canonical answers (`yes`, `no` in lower case).
+    """The kind of answers and the rows with canonical answers; see `tabulate` for many rows.
 
     Args:
         rows: Rows of one dataset, all its files together.
-        answers: `yes_no`, `choice`, `open`, or `auto` to infer it: `choice` if the first row has
-            choices, else `yes_no` if any answer is yes or no, else `open`.
+        answers: `yes_no`, `choice`, `open`, or `auto` to infer it, see `AnswersSeen`.
         problems: Receives the rows that do not fit.
     """
+    kind = answers
     if answers == "auto" and rows:
-        yes_no = any(row.answer.casefold() in ("yes", "no") for row in rows)
-        answers = "choice" if rows[0].choices else "yes_no" if yes_no else "open"
-        hint = f"; the file's answers were taken as {answers}, set answers=... if that is wrong"
-    else:
-        hint = f" (answers={answers})"
+        seen = AnswersSeen()
+        for row in rows:
+            seen.add(row)
+        kind = seen.kind
     kept = []
     for row in rows:
-        if bool(row.choices) != (answers == "choice"):
-            has = "has" if row.choices else "has no"
-            problems.add(row.where, f"{has} choices{hint}")
-        elif answers == "yes_no" and row.answer.casefold() not in ("yes", "no"):
-            problems.add(row.where, f"answer {row.answer!r} is neither yes nor no{hint}")
-        else:
-            answer = row.answer.casefold() if answers == "yes_no" else row.answer
-            kept.append(replace(row, answer=answer))
-    return answers, kept
+        try:
+            kept.append(canonical(row, kind))
+        except DataError as error:
+            problems.add(row.where, f"{error}{kind_hint(answers, kind)}")
+    return kind, kept
 
 
 def _choice(data: Any, number: int) -> Choice:
@@ -213,7 +258,7 @@ def checked_text(value: Any, name: str) -> str:
         raise DataError(f"{name}: a string is expected, not {_kind(value)}")
     if not value.strip():
         raise DataError(f"{name} is empty")
-    if any("\ud800" <= c <= "\udfff" for c in value):
+    if _SURROGATE.search(value):
         raise DataError(f"{name} holds half of a surrogate pair; it is not valid Unicode")
     return value.strip()
 
