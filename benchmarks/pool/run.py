@@ -1,6 +1,6 @@
 """A run over pools of 10^4 to 10^6 rows: seconds to its first query, memory, rows read a round.
 
-python benchmarks/pool/run.py                    # 10^4, 10^5, 10^6 rows, about 3 minutes
+python benchmarks/pool/run.py                    # 10^4, 10^5, 10^6 rows, about 2 minutes
 python benchmarks/pool/run.py --rows 10000       # other sizes
 """
 
@@ -16,8 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,22 @@ SIZES = (10**4, 10**5, 10**6)
 HEADS = ["ba", "ke", "li", "mo", "nu", "pra", "ste", "tro", "vin", "zel", "gar", "hin"]
 TAILS = ["da", "ren", "lo", "mit", "su", "kan", "tor", "pel", "vi", "nes", "qua", "fi"]
 WORDS = [head + tail for head in HEADS for tail in TAILS]
+CANDIDATES, ROUNDS = 200, 2
 RUN = (
     *("dataset=jsonl", "dataset.n_dev=20", "dataset.n_test=40", "dataset.instruction=''"),
-    *("teacher=gold", "student=tiny", "selector=step_entropy", "selection.candidates=200"),
-    *("schedule.rounds=3", "schedule.steps_per_round=10", "name=pool"),
+    *("teacher=gold", "student=tiny", "trainer.threads=1"),
+    *("selector=step_entropy", f"selection.candidates={CANDIDATES}"),
+    *(f"schedule.rounds={ROUNDS + 1}", "schedule.steps_per_round=10", "name=pool"),
 )
 COLUMNS = {
     "rows": "rows",
-    "load_s": "load and split, s",
-    "first_query_s": "start to first query bought, s",
-    "select_s": "a later round's selection outside the model, s",
-    "rows_read": "rows read in that round",
-    "import_mb": "resident before the data, MB",
+    "load": "load and split",
+    "first": "start to first query bought",
+    "select": "selection outside the model",
+    "rows_read": "rows read in a later round",
+    "before_mb": "resident before the data, MB",
     "peak_mb": "peak resident, MB",
-    "peak_anonymous_mb": "of it anonymous, MB",
+    "anonymous_mb": "peak anonymous, MB",
 }
 
 
@@ -56,7 +58,12 @@ def main() -> None:
     for n in given.rows:
         with tempfile.TemporaryDirectory(dir=HERE) as folder:
             found = {"rows": n, **in_a_process(n, Path(folder))}
-        print(" | ".join(["", *(f"{found[key]:,}" for key in COLUMNS), ""]).strip(), flush=True)
+        print(" | ".join(["", *(cell(found[key]) for key in COLUMNS), ""]).strip(), flush=True)
+
+
+def cell(value: int | tuple[float, float]) -> str:
+    """A number, or wall seconds with CPU seconds in brackets."""
+    return f"{value:,}" if isinstance(value, int) else "{:.2f} s ({:.2f})".format(*value)
 
 
 def in_a_process(n: int, folder: Path) -> dict[str, Any]:
@@ -96,68 +103,86 @@ def write(path: Path, n: int) -> None:
 
 
 def measure(path: Path) -> dict[str, Any]:
-    """Run over `path` and watch."""
+    """Run over `path` and watch. Times are pairs of wall and CPU seconds."""
     start = time.perf_counter()
     from elad_exp.__main__ import main as run
     from elad_exp.rounds import Rounds
     from elad_exp.selectors.scorer import Scorer
     from elad_exp.tasks.jsonl import JsonlTask
 
-    seconds: Counter[str] = Counter()
-    moments: dict[str, float] = {}
-    reads: list[int] = []
-    rows_read = count_reads()
+    spent: dict[str, Seconds] = {}
+    ended: dict[str, Seconds] = {}
+    before: list[float] = []
+    rows: list[set[int]] = [set()]
 
-    def watch(owner: type, name: str, after: Callable[[], None] = lambda: None) -> None:
+    def watch(owner: type, name: str, then: Callable[[], None] = lambda: None) -> None:
         method = getattr(owner, name)
 
         def watched(*args: Any, **kwargs: Any) -> Any:
-            moments.setdefault(f"{name} begins", status("VmRSS"))
-            before = time.perf_counter()
+            before.append(status("VmRSS"))
+            begun = Seconds.now()
             result = method(*args, **kwargs)
-            seconds[name] += time.perf_counter() - before
-            moments.setdefault(name, time.perf_counter() - start)
-            after()
+            spent[name] = spent.get(name, Seconds()) + (Seconds.now() - begun)
+            ended.setdefault(name, Seconds.now() - Seconds(start, 0.0))
+            then()
             return result
 
         setattr(owner, name, watched)
 
+    count_reads(rows)
     watch(JsonlTask, "load")
     watch(Scorer, "score")
     watch(Rounds, "select")
-    watch(Rounds, "finish_query", lambda: reads.append(rows_read["n"]))
-    anonymous = Peak()
-    with anonymous:
+    watch(Rounds, "finish_query", lambda: rows.append(set()))
+    with Peak() as anonymous:
         code = run([*RUN, f"dataset.path={path}", f"paths.run_dir={path.parent / 'run'}"])
     if code:
         raise SystemExit(code)
-    rounds = len(reads) - 1
+    later = [len(read) for read in rows[1:] if read][:ROUNDS]
     return {
-        "load_s": round(seconds["load"], 2),
-        "first_query_s": round(moments["finish_query"], 1),
-        "select_s": round((seconds["select"] - seconds["score"]) / rounds, 2),
-        "rows_read": (reads[-1] - reads[0]) // rounds,
-        "import_mb": round(moments["load begins"]),
+        "load": astuple(spent["load"]),
+        "first": astuple(ended["finish_query"]),
+        "select": astuple((spent["select"] - spent["score"]) / ROUNDS),
+        "rows_read": max(later, default=0),
+        "before_mb": round(before[0]),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
-        "peak_anonymous_mb": round(anonymous.mb),
+        "anonymous_mb": round(anonymous.mb),
     }
 
 
-def count_reads() -> Counter[str]:
-    """Counts the rows that are read from the table from now on."""
-    count: Counter[str] = Counter()
-    try:
-        from elad_exp.data.table import RowTable
-    except ImportError:
-        return count
-    read = RowTable.row
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Wall time, and the CPU time of all threads of this process."""
 
-    def counted(self: Any, index: int) -> Any:
-        count["n"] += 1
-        return read(self, index)
+    wall: float = 0.0
+    cpu: float = 0.0
 
-    RowTable.row = counted  # type: ignore[method-assign]
-    return count
+    @classmethod
+    def now(cls) -> Seconds:
+        return cls(time.perf_counter(), time.process_time())
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(self.wall + other.wall, self.cpu + other.cpu)
+
+    def __sub__(self, other: Seconds) -> Seconds:
+        return Seconds(self.wall - other.wall, self.cpu - other.cpu)
+
+    def __truediv__(self, n: int) -> Seconds:
+        return Seconds(self.wall / n, self.cpu / n)
+
+
+def count_reads(rows: list[set[int]]) -> None:
+    """Adds the number of each row that is read from now on to the last set of `rows`."""
+    from elad_exp.data.table import RowTable
+
+    for name in ("row", "sample", "gold"):
+        read = getattr(RowTable, name)
+
+        def counted(self: Any, number: int, read: Any = read) -> Any:
+            rows[-1].add(number)
+            return read(self, number)
+
+        setattr(RowTable, name, counted)
 
 
 def status(field: str) -> float:

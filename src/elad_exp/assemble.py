@@ -30,6 +30,7 @@ from elad_exp.errors import ConfigError, EladError
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
+from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.engine import Engine, choose_dtype
@@ -39,9 +40,6 @@ from elad_exp.teachers.metered import MeteredTeacher
 from elad_exp.types import Annotation
 
 log = logging.getLogger(__name__)
-
-_SCORED_WHOLE = 20_000
-"""A larger pool is scored whole only if that is meant, so it is said."""
 
 
 @dataclass
@@ -220,7 +218,7 @@ class Assembly:
         engine.interrupted = self.interrupted
         engine.on_progress = self.console.advance
         splits, warnings = drop_too_long(splits, engine.fits)
-        warnings += _scored_whole(len(splits.pool), config.selection.candidates)
+        warnings += whole_pool_warning(len(splits.pool), config.selection.candidates)
         encoder = _encoder(task, student, train_on=config.optim.train_on)
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder)
         module = StudentModule(
@@ -367,13 +365,3 @@ def build_trainer(*, accelerator: str, precision: str, **given: Any) -> L.Traine
         raise ConfigError(
             f"trainer.accelerator={accelerator}, trainer.precision={precision}: {error}"
         ) from error
-
-
-def _scored_whole(n: int, candidates: int | None) -> list[str]:
-    """A warning where every round scores very many questions."""
-    if candidates is not None or n <= _SCORED_WHOLE:
-        return []
-    return [
-        f"selection.candidates=null: every round reads and scores all {n:,} questions of the pool; "
-        "with selection.candidates=2000 it would score so many, drawn uniformly"
-    ]

@@ -11,6 +11,7 @@ import numpy as np
 from elad_exp.data.samples import SampleBook, book_of
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import EVAL_SPLITS, Splits
+from elad_exp.rng import generator
 from elad_exp.types import Sample
 
 LOOKED_THROUGH = 50_000
@@ -69,8 +70,8 @@ def _fitting(
 
 
 def _looked_at(pool: SampleBook, fits: Fits) -> list[str]:
-    """What to warn of, from questions that stand evenly spaced in the pool."""
-    places = np.linspace(0, len(pool) - 1, _LOOKED_AT).astype(np.intp)
+    """What to warn of, from questions drawn uniformly from the pool."""
+    places = generator(0, "fitting").choice(len(pool), _LOOKED_AT, replace=False)
     too_long = sum(not fits(sample) for sample in pool.take(places))
     if too_long == _LOOKED_AT:
         raise _none_fits(f"{_LOOKED_AT:,} questions out of the {len(pool):,} of pool")

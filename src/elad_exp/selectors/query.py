@@ -18,6 +18,9 @@ from elad_exp.rng import generator, seeds_for
 from elad_exp.selectors.base import query_item
 from elad_exp.types import Candidate, Query, QueryItem, Sample
 
+SCORED_WHOLE = 20_000
+"""A larger pool should be scored whole only by somebody who means it."""
+
 
 def draw_uniform(
     samples: Sequence[Sample], n: int, *, seed: int, purpose: tuple[str | int, ...]
@@ -59,6 +62,16 @@ def draw_candidates(
     n = len(unlabelled) if size is None else min(size, len(unlabelled))
     drawn = draw_uniform(unlabelled, n, seed=seed, purpose=("candidates", round))
     return sorted(drawn, key=lambda s: s.id)
+
+
+def whole_pool_warning(n: int, size: int | None) -> list[str]:
+    """What to say where every round scores all of a pool of `n`, and that is very many."""
+    if size is not None or n <= SCORED_WHOLE:
+        return []
+    return [
+        f"selection.candidates=null: every round reads and scores all {n:,} questions of the pool; "
+        "selection.candidates=2000 would score so many, drawn uniformly"
+    ]
 
 
 def initial_query(samples: Sequence[Sample], n: int, seed: int) -> Query:
