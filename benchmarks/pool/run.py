@@ -61,7 +61,7 @@ def main() -> None:
         print(" | ".join(["", *(cell(found[key]) for key in COLUMNS), ""]).strip(), flush=True)
 
 
-def cell(value: int | tuple[float, float]) -> str:
+def cell(value: int | list[float]) -> str:
     """A number, or wall seconds with CPU seconds in brackets."""
     return f"{value:,}" if isinstance(value, int) else "{:.2f} s ({:.2f})".format(*value)
 

@@ -49,8 +49,8 @@ class SampleBook(Sequence[Sample]):
     def admitting(self, admit: Callable[[Sample], bool]) -> Self:
         """The same samples; draws pass over those that `admit` does not take.
 
-        It is asked about what is drawn only, so that a pool too large to be looked through before
-        a run can be looked at where it is used.
+        `admit` is asked about what is drawn only, so that a pool too large to be looked through
+        before a run can be looked at where it is used. Slices of the book admit all.
         """
         book = copy.copy(self)
         book._admit = admit

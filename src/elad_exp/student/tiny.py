@@ -17,7 +17,7 @@ from elad_exp.rng import derive_seed
 from elad_exp.student.forced import FORCED_ANSWER_TOKENS
 from elad_exp.types import Sample
 
-VOCABULARY_FROM = 100_000
+VOCABULARY_FROM = 50_000
 """So many questions of a larger pool are enough for a tokenizer."""
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
 # A narrow model learns sooner from larger initial weights and, in a short context, from positions
