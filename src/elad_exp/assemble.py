@@ -24,18 +24,20 @@ from elad_exp.callbacks.stopping import Stopping
 from elad_exp.console import Console
 from elad_exp.data.collate import Encoded, encode
 from elad_exp.data.datamodule import PoolDataModule
+from elad_exp.data.fitting import drop_too_long
 from elad_exp.data.pool import Pool
 from elad_exp.errors import ConfigError, EladError
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
+from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.engine import Engine, choose_dtype
 from elad_exp.student.module import StudentModule
 from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.metered import MeteredTeacher
-from elad_exp.types import Annotation, QueryItem, Sample
+from elad_exp.types import Annotation, QueryItem
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class Parts:
     splits: Splits
     student: BuiltStudent
     teacher: MeteredTeacher
-    too_long: list[str]
+    warnings: list[str]
 
 
 def build(option: Any, **given: Any) -> Any:
@@ -215,7 +217,8 @@ class Assembly:
         engine = student.engine(task)
         engine.interrupted = self.interrupted
         engine.on_progress = self.console.advance
-        splits, too_long = drop_too_long(splits, engine.fits)
+        splits, warnings = drop_too_long(splits, engine.fits)
+        warnings += whole_pool_warning(len(splits.pool), config.selection.candidates)
         encoder = _encoder(task, student, train_on=config.optim.train_on)
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder)
         module = StudentModule(
@@ -243,7 +246,7 @@ class Assembly:
         student.info["precision"] = precision
         trainer, stopping = self._trainer(rounds, sinks, precision)
         return Parts(
-            rounds, module, data, trainer, stopping, sinks, splits, student, teacher, too_long
+            rounds, module, data, trainer, stopping, sinks, splits, student, teacher, warnings
         )
 
     def _teacher(self, task: Task, splits: Splits, limits: Limits) -> MeteredTeacher:
@@ -368,22 +371,3 @@ def build_trainer(*, accelerator: str, precision: str, **given: Any) -> L.Traine
         raise ConfigError(
             f"trainer.accelerator={accelerator}, trainer.precision={precision}: {error}"
         ) from error
-
-
-def drop_too_long(splits: Splits, fits: Callable[[Sample], bool]) -> tuple[Splits, list[str]]:
-    """The splits without questions that do not fit the student's context, and those ids.
-
-    Raises:
-        ConfigError: A split would be empty.
-    """
-    kept, dropped = {}, []
-    for name in ("pool", "dev", "test"):
-        rows = getattr(splits, name)
-        kept[name] = tuple(s for s in rows if fits(s))
-        dropped += [s.id for s in rows if not fits(s)]
-        if not kept[name]:
-            raise ConfigError(
-                f"none of the {len(rows)} questions of {name} fits the student's context; "
-                "raise student.max_length"
-            )
-    return Splits(gold=splits.gold, info=splits.info, **kept), dropped

@@ -28,13 +28,16 @@ EVAL_SPLITS = ("dev", "test")
 class Splits:
     """A loaded dataset: disjoint splits, the gold beside them, and where it came from.
 
+    The samples of a dataset that was read from files are read from disk again whenever they are
+    asked for; see `data.samples`.
+
     `info` holds `name, source, revision, sha256, split_seed` and, if rows were left out,
     `skipped` (id or line -> reason) and `warnings` (sentences for people).
     """
 
-    pool: tuple[Sample, ...]
-    dev: tuple[Sample, ...]
-    test: tuple[Sample, ...]
+    pool: Sequence[Sample]
+    dev: Sequence[Sample]
+    test: Sequence[Sample]
     gold: GoldBook
     info: dict[str, Any] = field(default_factory=dict)
 

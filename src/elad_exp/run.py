@@ -186,13 +186,8 @@ class Run:
             "assets": [*splits.info.get("assets", []), *parts.student.assets],
             "machine": machine(),  # again: the number of threads is set by now
         }
-        for text in splits.info.get("warnings", []):
+        for text in [*splits.info.get("warnings", []), *parts.warnings]:
             self._warn(text)
-        if parts.too_long:
-            self._warn(
-                f"{len(parts.too_long)} questions do not fit the student's context and are "
-                f"skipped: {', '.join(parts.too_long)}"
-            )
         self._save()
         self._introduce()
         for sink in parts.sinks:

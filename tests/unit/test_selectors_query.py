@@ -11,6 +11,7 @@ from elad_exp.selectors.query import (
     draw_candidates,
     draw_uniform,
     initial_query,
+    whole_pool_warning,
 )
 from elad_exp.types import Candidate, Explanation, Sample
 
@@ -172,6 +173,12 @@ def test_larger_draws_extend_smaller_ones():
     assert draws[1] == draws[2][:5]
     with pytest.raises(ValueError, match="cannot draw 31 of 30"):
         draw_uniform(pool, 31, seed=0, purpose=("x",))
+
+
+def test_scoring_a_very_large_pool_whole_is_warned_of():
+    assert whole_pool_warning(20_000, None) == whole_pool_warning(10**6, 2000) == []
+    [warning] = whole_pool_warning(10**6, None)
+    assert "candidates=null: every round reads and scores all 1,000,000 questions" in warning
 
 
 def test_initial_query():

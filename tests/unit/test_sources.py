@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from elad_exp.data.rows import Problems, Row, answer_kind, read_rows
 from elad_exp.data.sources import collect, content_sha256, hash_split, make_splits
 from elad_exp.errors import DataError
-from elad_exp.types import Choice, Sample, sample_id
+from elad_exp.types import Choice, Sample, normalise, sample_id
 
 GOOD = {"id": "a", "question": "Is ice cold?", "choices": [], "answer": "yes", "explanation": []}
 INFO = {"name": "x", "source": "file", "revision": ""}
@@ -326,3 +326,34 @@ def test_content_hash_changes_with_answer_and_explanation() -> None:
 
     assert len({digest("4"), digest("5"), digest("4", "x"), digest("4", "y")}) == 4
     assert digest("4", "x") == digest("4", "x")
+
+
+def test_no_split_asks_a_question_of_another_whatever_the_choices() -> None:
+    def row(n: int, question: str, *options: str) -> Row:
+        choices = tuple(Choice(label, text) for label, text in zip("AB", options, strict=True))
+        return Row(f"f line {n}", str(n), question, "A", choices)
+
+    pool = [row(n, f"Which one, {n}?", "this", "that") for n in range(40)]
+    again = [row(90, " which ONE, 3?", "yes", "no"), row(91, "Which one, 4?", "yes", "no")]
+    official = make_splits(
+        {"pool": pool, "dev": [again[0], row(92, "What else?", "x", "y")], "test": again[1:]},
+        n_dev=None,
+        n_test=None,
+        split_seed=0,
+        info={"name": "x"},
+    )
+    assert len(official.pool) == 38
+    assert "2 questions that another split asks with other choices" in official.info["warnings"][0]
+    assert sorted(official.info["skipped"].values()) == [
+        "dev has the same question with other choices",
+        "test has the same question with other choices",
+    ]
+    splits = make_splits(
+        {"pool": [*pool, *again]}, n_dev=5, n_test=10, split_seed=0, info={"name": "x"}
+    )
+    asked = [
+        {normalise(s.question) for s in part} for part in (splits.pool, splits.dev, splits.test)
+    ]
+    assert not asked[0] & asked[1]
+    assert not asked[0] & asked[2]
+    assert not asked[1] & asked[2]

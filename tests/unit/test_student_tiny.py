@@ -115,3 +115,14 @@ def test_shapes_that_make_no_model_are_refused(change: dict[str, float], message
 def test_a_vocabulary_without_room_for_all_bytes_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 259"):
         build_tokenizer(["a"], vocab_size=258, max_length=8)
+
+
+def test_a_large_pool_gives_its_first_ids_to_the_tokenizer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shape: dict[str, int] = {"seed": 0, "vocab_size": 400, "d_model": 32, "heads": 2}
+    first = sorted(SAMPLES, key=lambda sample: sample.id)[:3]
+    few = build_tiny(TASK, first, **shape)[1].get_vocab()
+    assert build_tiny(TASK, SAMPLES, **shape)[1].get_vocab() != few
+    monkeypatch.setattr("elad_exp.student.tiny.VOCABULARY_FROM", 3)
+    assert build_tiny(TASK, SAMPLES[::-1], **shape)[1].get_vocab() == few

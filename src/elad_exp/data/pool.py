@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from elad_exp.data.samples import RemainingSamples, SampleBook, book_of
 from elad_exp.types import Annotation, Query, Sample, Status
 
 
 class Pool:
     """Unlabelled samples, their annotations, and at most one open query.
+
+    Of the unlabelled samples nothing is held: they are what `samples` has beside the labelled and
+    the ignored ones, and may be on disk.
 
     An annotation names its sample, which may be one that the pool never held (a synthetic text):
     `close` adds every ok annotation to `labelled`, removes those ids from `unlabelled`, and never
@@ -22,7 +26,7 @@ class Pool:
     """
 
     def __init__(self, samples: Iterable[Sample], *, max_attempts: int = 2) -> None:
-        self._samples = {sample.id: sample for sample in samples}
+        self._samples = book_of(samples)
         self.max_attempts = max_attempts
         self.round = 0
         self.open_query: Query | None = None
@@ -35,9 +39,11 @@ class Pool:
         return [annotation for _, annotation in self._labelled.values()]
 
     @property
-    def unlabelled(self) -> list[Sample]:
-        """Samples that may still be asked for."""
-        return [s for s in self._samples.values() if self._available(s.id)]
+    def unlabelled(self) -> SampleBook:
+        """Samples that may still be asked for, in the order of the pool; none is read here."""
+        seen = self._labelled.keys() | self._attempts.keys()
+        closed = {i for i in seen if self._samples.has(i) and not self._available(i)}
+        return RemainingSamples(self._samples, closed)
 
     def _available(self, sample_id: str) -> bool:
         tries = self._attempts.get(sample_id, 0)
@@ -46,7 +52,8 @@ class Pool:
     @property
     def ignored(self) -> list[str]:
         """Ids given up after `max_attempts` annotations that were not ok."""
-        return [i for i in self._samples if i not in self._labelled and not self._available(i)]
+        tried = (i for i in self._attempts if self._samples.has(i) and i not in self._labelled)
+        return [i for i in tried if not self._available(i)]
 
     def open(self, query: Query) -> None:
         """Make `query` the open one.
@@ -60,7 +67,7 @@ class Pool:
         ids = [item.sample.id for item in query.items]
         if len(set(ids)) != len(ids):
             raise ValueError("a query must not name a sample twice")
-        gone = [i for i in ids if i in self._samples and not self._available(i)]
+        gone = [i for i in ids if self._samples.has(i) and not self._available(i)]
         if gone:
             raise ValueError(f"not in the pool any more: {', '.join(gone[:5])}")
         self.open_query = query

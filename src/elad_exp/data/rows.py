@@ -29,6 +29,7 @@ from elad_exp.types import Choice, sample_id
 SHOWN = 10
 # The answer grammar reads a label up to the first of these.
 _LABEL = re.compile(r"[^\s.,;:()\[\]{}\"'`*!?]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +70,26 @@ class Problems:
 
 
 def read_rows(path: Path, problems: Problems) -> list[Row]:
+    """The rows of `path`, all at once; see `stream_rows`."""
+    return list(stream_rows(path, problems))
+
+
+def stream_rows(path: Path, problems: Problems) -> Iterator[Row]:
     """The rows of `path`; what is wrong goes to `problems`. Blank lines are skipped.
 
     A byte order mark and Windows line ends are tolerated; gzip is recognised by its content.
     """
-    rows: list[Row] = []
-    before = len(problems.items)
+    before, empty = len(problems.items), True
     for where, data in read_json(path, problems):
         try:
-            rows.append(parse_row(data, where))
+            row = parse_row(data, where)
         except DataError as error:
             problems.add(where, str(error))
-    if not rows and len(problems.items) == before:
+        else:
+            empty = False
+            yield row
+    if empty and len(problems.items) == before:
         problems.add(str(path), "is empty; one JSON object a line is expected")
-    return rows
 
 
 def read_json(path: Path, problems: Problems) -> Iterator[tuple[str, Any]]:
@@ -153,42 +160,79 @@ def parse_row(data: Any, where: str) -> Row:
     return Row(where, str(source_id), question, answer, choices, tuple(steps), meta)
 
 
+class AnswersSeen:
+    """What the rows of a dataset show of the family of their answers, one after another."""
+
+    def __init__(self) -> None:
+        self._choices: bool | None = None
+        self._nli = self._number = True
+        self._yes_no = False
+
+    def add(self, row: Row) -> None:
+        if self._choices is None:
+            self._choices = bool(row.choices)
+        if self._choices:
+            self._nli = self._nli and not FAMILIES["nli"].check(row, row.answer)
+        else:
+            self._yes_no = self._yes_no or row.answer.casefold() in YES_NO
+            self._number = self._number and is_number(row.answer)
+
+    @property
+    def kind(self) -> str:
+        """If the first row has choices, `nli` if all rows have those three classes as choices, else
+        `choice`; without choices `yes_no` if any answer is yes or no, `number` if every answer is a
+        bare number, else `open`.
+        """
+        if self._choices:
+            return "nli" if self._nli else "choice"
+        if self._yes_no:
+            return "yes_no"
+        return "number" if self._number else "open"
+
+
+def canonical(row: Row, kind: str) -> Row:
+    """The row with a canonical answer (`yes`, `no` in lower case).
+
+    Raises:
+        DataError: The row's answer is not of this family; the reason alone.
+    """
+    answers = family(kind)
+    if bool(row.choices) != answers.of_choices:
+        raise DataError(f"has {'choices' if row.choices else 'no choices'}")
+    if reason := answers.check(row, row.answer):
+        raise DataError(reason)
+    answer = None if answers.labels(row) is None else answers.read(row, row.answer)
+    return row if answer in (None, row.answer) else replace(row, answer=answer)
+
+
+def kind_hint(answers: str, kind: str) -> str:
+    """Ends a problem of a row that is not of `kind`, which `answers` has named or left open."""
+    if answers == AUTO:
+        return f"; the file's answers were taken as {kind}, set answers=... if that is wrong"
+    return f" (answers={answers})"
+
+
 def answer_kind(rows: list[Row], answers: str, problems: Problems) -> tuple[str, list[Row]]:
-    """The family of the answers and the rows with canonical answers (`yes`, `no` in lower case).
+    """The family of the answers and the rows with canonical answers; for many rows `tabulate`.
 
     Args:
         rows: Rows of one dataset, all its files together.
-        answers: A family's name, or `auto` to infer it: if the first row has choices, `nli` if all
-            rows have those three classes as choices, else `choice`; without choices `yes_no` if
-            any answer is yes or no, `number` if every answer is a bare number, else `open`.
+        answers: A family's name, or `auto` to infer it, see `AnswersSeen`.
         problems: Receives the rows that do not fit.
     """
-    hint = f" (answers={answers})"
+    kind = answers
     if answers == AUTO and rows:
-        answers = _inferred(rows)
-        hint = f"; the file's answers were taken as {answers}, set answers=... if that is wrong"
-    if not rows:
-        return answers, []
-    kind = family(answers)
+        seen = AnswersSeen()
+        for row in rows:
+            seen.add(row)
+        kind = seen.kind
     kept = []
     for row in rows:
-        if bool(row.choices) != kind.of_choices:
-            problems.add(row.where, f"has {'choices' if row.choices else 'no choices'}{hint}")
-        elif reason := kind.check(row, row.answer):
-            problems.add(row.where, f"{reason}{hint}")
-        else:
-            answer = None if kind.labels(row) is None else kind.read(row, row.answer)
-            kept.append(replace(row, answer=answer or row.answer))
-    return answers, kept
-
-
-def _inferred(rows: list[Row]) -> str:
-    if rows[0].choices:
-        nli = FAMILIES["nli"]
-        return "choice" if any(nli.check(row, row.answer) for row in rows) else "nli"
-    if any(row.answer.casefold() in YES_NO for row in rows):
-        return "yes_no"
-    return "number" if all(is_number(row.answer) for row in rows) else "open"
+        try:
+            kept.append(canonical(row, kind))
+        except DataError as error:
+            problems.add(row.where, f"{error}{kind_hint(answers, kind)}")
+    return kind, kept
 
 
 def _choice(data: Any, number: int) -> Choice:
@@ -219,7 +263,7 @@ def checked_text(value: Any, name: str) -> str:
         raise DataError(f"{name}: a string is expected, not {_kind(value)}")
     if not value.strip():
         raise DataError(f"{name} is empty")
-    if any("\ud800" <= c <= "\udfff" for c in value):
+    if _SURROGATE.search(value):
         raise DataError(f"{name} holds half of a surrogate pair; it is not valid Unicode")
     return value.strip()
 

@@ -7,14 +7,19 @@ after their labelled sets have parted; and the order of a pool never matters.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Sequence
 
+from elad_exp.data.samples import book_of
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector
-from elad_exp.rng import derive_seed, generator
+from elad_exp.rng import generator, seeds_for
 from elad_exp.selectors.base import query_item
 from elad_exp.types import Candidate, Query, QueryItem, Sample
+
+SCORED_WHOLE = 20_000
+"""A larger pool should be scored whole only by somebody who means it."""
 
 
 def draw_uniform(
@@ -22,12 +27,24 @@ def draw_uniform(
 ) -> list[Sample]:
     """`n` different samples, uniformly at random, in drawn order. A larger `n` extends the draw.
 
+    One pass over the ids; only what is drawn is read. Of a book that does not admit all its
+    samples (see `SampleBook.admitting`) the others are passed over, as if it did not hold them:
+    so there are fewer than `n` where it does not admit as many.
+
     Raises:
         ValueError: `n` is negative or exceeds the samples.
     """
     if not 0 <= n <= len(samples):
         raise ValueError(f"cannot draw {n} of {len(samples)} samples; ask for 0 to {len(samples)}")
-    return sorted(samples, key=lambda s: (derive_seed(seed, *purpose, s.id), s.id))[:n]
+    book = book_of(samples)
+    seed_of = seeds_for(seed, *purpose)
+    looked_at = n
+    while True:
+        first = heapq.nsmallest(looked_at, ((seed_of(i), i) for i in book.ids()))
+        found = [s for _, i in first if book.admits(s := book.get(i))]
+        if len(found) >= n or looked_at >= len(book):
+            return found[:n]
+        looked_at = min(2 * looked_at, len(book))
 
 
 def draw_candidates(
@@ -45,6 +62,16 @@ def draw_candidates(
     n = len(unlabelled) if size is None else min(size, len(unlabelled))
     drawn = draw_uniform(unlabelled, n, seed=seed, purpose=("candidates", round))
     return sorted(drawn, key=lambda s: s.id)
+
+
+def whole_pool_warning(n: int, size: int | None) -> list[str]:
+    """What to say where every round scores all of a pool of `n`, and that is very many."""
+    if size is not None or n <= SCORED_WHOLE:
+        return []
+    return [
+        f"selection.candidates=null: every round reads and scores all {n:,} questions of the pool; "
+        "selection.candidates=2000 would score so many, drawn uniformly"
+    ]
 
 
 def initial_query(samples: Sequence[Sample], n: int, seed: int) -> Query:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
+from elad_exp.data.samples import book_of
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.rng import derive_seed
 from elad_exp.student.forced import FORCED_ANSWER_TOKENS
 from elad_exp.types import Sample
 
+VOCABULARY_FROM = 50_000
+"""So many questions of a larger pool are enough for a tokenizer."""
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
 # A narrow model learns sooner from larger initial weights and, in a short context, from positions
 # that turn faster than the usual 10,000.
@@ -62,12 +66,15 @@ def build_tokenizer(texts: Iterable[str], *, vocab_size: int, max_length: int) -
     )
 
 
-def tokenizer_texts(task: Task, pool: Sequence[Sample]) -> list[str]:
+def tokenizer_texts(task: Task, pool: Iterable[Sample]) -> Iterator[str]:
     """The pool's prompts, the task's grammar, and its labels as they stand in an answer."""
-    labels = {label for sample in pool for label in task.labels(sample) or ()}
+    labels: set[str] = set()
+    for sample in pool:
+        labels.update(task.labels(sample) or ())
+        yield task.prompt(sample)
+    yield from task.vocabulary()
     # Twice, so that a label is a token of its own even if no prompt names it.
-    answers = [f"Answer: {label}" for label in sorted(labels)] * 2
-    return [*(task.prompt(sample) for sample in pool), *task.vocabulary(), *answers]
+    yield from [f"Answer: {label}" for label in sorted(labels)] * 2
 
 
 def check_shapes(*, d_model: int, layers: int, heads: int, dropout: float) -> None:
@@ -107,7 +114,8 @@ def build_tiny(
 
     Args:
         task: Gives prompts, grammar and labels.
-        pool_questions: The pool. Its order does not matter.
+        pool_questions: The pool. Its order does not matter. Of more than `VOCABULARY_FROM` those
+            with the first ids are read, which are hashes.
         seed: Seed of the initial weights.
         d_model: Width; a multiple of twice `heads`.
         layers: Blocks.
@@ -125,8 +133,9 @@ def build_tiny(
         ConfigError: Shapes that do not fit together.
     """
     check_shapes(d_model=d_model, layers=layers, heads=heads, dropout=dropout)
-    pool = sorted(pool_questions, key=lambda sample: sample.id)
-    texts = tokenizer_texts(task, pool)
+    pool = book_of(pool_questions)
+    ids = heapq.nsmallest(VOCABULARY_FROM, pool.ids())
+    texts = tokenizer_texts(task, map(pool.get, ids))
     tokenizer = build_tokenizer(texts, vocab_size=vocab_size, max_length=max_length)
     config = GPTNeoXConfig(
         vocab_size=len(tokenizer),

@@ -7,7 +7,7 @@ split is the test here, and dev is cut from train.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,11 @@ class CommonsenseQATask(HubTask):
         super().__init__(layout="commonsenseqa", **given)
         self.explanations = explanations
 
-    def explained(
-        self, rows: dict[str, list[Row]]
-    ) -> tuple[dict[str, list[Row]], Sequence[AssetRecord]]:
+    def explainer(self) -> tuple[Callable[[Row], Row], Sequence[AssetRecord]]:
         """Joins ECQA. Raises AssetError when it is wanted and can be had nowhere."""
         file = self.explanations and self.explanations.get("path")
-        has_own = any(row.explanation for group in rows.values() for row in group)
-        if not self.explanations or has_own or (self.path is not None and not file):
-            return rows, ()
+        if not self.explanations or (self.path is not None and not file):
+            return super().explainer()
         if file:
             paths = [Path(file).expanduser()]
             records = [file_record(paths[0])]
@@ -55,10 +52,8 @@ class CommonsenseQATask(HubTask):
         problems = Problems()
         known = ecqa.explanations(r for p in paths for _, r in read_records(p, problems))
         problems.check()
-        joined = {s: [ecqa.explained(row, known) for row in group] for s, group in rows.items()}
-        found = sum(bool(row.explanation) for group in joined.values() for row in group)
-        logger.info("%s: %d of %d have an explanation in ECQA", self.name, found, len(known))
-        return joined, records
+        logger.info("%s: %d explanations in ECQA", self.name, len(known))
+        return lambda row: row if row.explanation else ecqa.explained(row, known), records
 
     def _ecqa(self, source: Mapping[str, str | None]) -> tuple[list[AssetRecord], list[Path]]:
         repo = source.get("repo") or ""

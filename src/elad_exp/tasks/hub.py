@@ -9,14 +9,16 @@ repository can run, because none is fetched.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from elad_exp.assets import AssetRecord, hub
 from elad_exp.assets.models import unreachable
+from elad_exp.data.intake import tabulate
 from elad_exp.data.layouts import LAYOUTS, Layout, mapped
 from elad_exp.data.records import ENDINGS, Reading, names_of, read_layout, split_files
-from elad_exp.data.rows import Row, answer_kind
+from elad_exp.data.rows import Problems, Row
 from elad_exp.data.sources import make_splits, source_ids
 from elad_exp.data.usable import complete, gradable
 from elad_exp.errors import AssetError, ConfigError, DataError
@@ -94,17 +96,22 @@ class HubTask(ReasoningTask):
             DataError: Rows cannot be used, or the splits leave nothing for the pool.
         """
         records, files = self._local(self.path) if self.path is not None else self._fetched()
-        reading = Reading()
-        rows = {
-            split: [row for path in paths for row in read_layout(path, self.layout, reading)]
-            for split, paths in files.items()
-        }
-        reading.check()
-        rows, further = self.explained(rows)
-        checked = self._checked(rows, reading)
+        explain, further = self.explainer()
         ungradable: dict[str, str] = {}
+        readings: dict[str, Reading] = {}
+
+        def read(problems: Problems, split: str) -> Iterator[Row]:
+            reading = readings[split] = Reading(problems)
+            for path in files[split]:
+                yield from gradable(
+                    map(explain, read_layout(path, self.layout, reading)), ungradable
+                )
+            reading.settle()
+
+        readers = {split: partial(read, split=split) for split in files}
+        table, self.answers = tabulate(readers, self.answers)
         splits = make_splits(
-            {split: list(gradable(group, ungradable)) for split, group in checked.items()},
+            table,
             n_dev=self.n_dev,
             n_test=self.n_test,
             split_seed=self.split_seed,
@@ -113,28 +120,21 @@ class HubTask(ReasoningTask):
                 "source": records[0].source,
                 "revision": records[0].revision,
                 "assets": [record.to_dict() for record in (*records, *further)],
-                "warnings": reading.warnings,
+                "warnings": [text for found in readings.values() for text in found.warnings],
             },
         )
-        splits.info["skipped"].update(reading.left_out)
+        for found in readings.values():
+            splits.info["skipped"].update(found.left_out)
         splits = complete(splits, ungradable)
         self.source_ids = source_ids(splits)
-        logger.info("%s (%s)", describe(self.name, splits, checked), records[0].source)
+        logger.info("%s (%s)", describe(self.name, splits, {"": table}), records[0].source)
         return splits
 
-    def explained(
-        self, rows: dict[str, list[Row]]
-    ) -> tuple[dict[str, list[Row]], Sequence[AssetRecord]]:
-        """Rows with explanations that stand elsewhere, and where; overridden where there are."""
-        return rows, ()
-
-    def _checked(self, rows: dict[str, list[Row]], reading: Reading) -> dict[str, list[Row]]:
-        """Rows with canonical answers of one family. Sets `answers`."""
-        everything = [row for group in rows.values() for row in group]
-        self.answers, canonical = answer_kind(everything, self.answers, reading.problems)
-        reading.problems.check()
-        by_place = {row.where: row for row in canonical}
-        return {split: [by_place[row.where] for row in group] for split, group in rows.items()}
+    def explainer(self) -> tuple[Callable[[Row], Row], Sequence[AssetRecord]]:
+        """What adds explanations that stand elsewhere to a row, and where they stand; overridden
+        where there are any.
+        """
+        return lambda row: row, ()
 
     def _fetched(self) -> tuple[list[AssetRecord], Files]:
         assert self.repo is not None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sized
+from functools import partial
 from pathlib import Path
 
 from elad_exp.assets.cache import sha256_of
 from elad_exp.assets.catalogue import AssetRecord
-from elad_exp.data.rows import Problems, Row, answer_kind, read_rows
+from elad_exp.data.intake import tabulate
+from elad_exp.data.rows import Problems, Row, stream_rows
 from elad_exp.data.sources import make_splits, source_ids
 from elad_exp.data.usable import complete, gradable
 from elad_exp.protocols import Splits
@@ -69,18 +70,15 @@ class JsonlTask(ReasoningTask):
         Raises:
             DataError: A file or row cannot be used, all problems at once, or a split is too small.
         """
-        problems = Problems()
-        rows = {split: read_rows(path, problems) for split, path in self.paths.items()}
-        problems.check()
-        kind, canonical = answer_kind(list(chain(*rows.values())), self.answers, problems)
-        problems.check()
-        by_place = {row.where: row for row in canonical}
-        checked = {s: [by_place[row.where] for row in group] for s, group in rows.items()}
         ungradable: dict[str, str] = {}
-        usable = {split: list(gradable(group, ungradable)) for split, group in checked.items()}
-        self.answers = kind
+
+        def read(problems: Problems, path: Path) -> Iterator[Row]:
+            return gradable(stream_rows(path, problems), ungradable)
+
+        readers = {split: partial(read, path=path) for split, path in self.paths.items()}
+        table, self.answers = tabulate(readers, self.answers)
         splits = make_splits(
-            usable,
+            table,
             n_dev=self.n_dev,
             n_test=self.n_test,
             split_seed=self.split_seed,
@@ -93,7 +91,7 @@ class JsonlTask(ReasoningTask):
         )
         splits = complete(splits, ungradable)
         self.source_ids = source_ids(splits)
-        logger.info("%s", describe(self.name, splits, checked))
+        logger.info("%s", describe(self.name, splits, {"": table}))
         return splits
 
 
@@ -104,7 +102,7 @@ def file_record(path: Path) -> AssetRecord:
     )
 
 
-def describe(name: str, splits: Splits, rows: dict[str, list[Row]]) -> str:
+def describe(name: str, splits: Splits, rows: Mapping[str, Sized]) -> str:
     """One line for the log: how many rows became which splits."""
     return (
         f"{name}: {sum(map(len, rows.values()))} rows, pool {len(splits.pool)}, dev "
