@@ -29,7 +29,7 @@ test: setup ## Set-up, then the fast tests
 
 .PHONY: test-slow
 test-slow: setup ## The slow tests as well (minutes)
-	$(BIN)/python -m pytest -m 'not gpu and not network' $(ARGS)
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m 'not gpu and not network' $(ARGS)
 
 .PHONY: serve-teacher
 serve-teacher: setup ## A small model as a teacher on this machine: make serve-teacher [ARGS='--port 8643']

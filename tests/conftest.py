@@ -12,6 +12,12 @@ os.environ["WANDB_MODE"] = "offline"
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import pytest
+from hypothesis import settings
+
+# The same examples every time; `make test-slow` looks at more of them.
+settings.register_profile("fast", max_examples=25, deadline=None, derandomize=True)
+settings.register_profile("thorough", max_examples=200, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 
 @pytest.fixture(autouse=True)

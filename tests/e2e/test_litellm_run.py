@@ -105,6 +105,7 @@ def test_a_run_whose_server_is_gone_waits_for_it(
     assert tree(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_a_plan_says_which_answers_are_paid_for(tmp_path: Path, server: Server) -> None:
     store = tmp_path / "store.sqlite"
     overrides = [*teacher(server, "single"), f"paths.store={store}", "schedule.rounds=1"]

@@ -68,6 +68,7 @@ def test_a_budget_raised_after_an_interruption_counts(
     assert result(path)["spent"]["annotations"] == 12
 
 
+@pytest.mark.slow
 def test_a_purchase_after_a_raised_budget_is_written_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

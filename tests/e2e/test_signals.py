@@ -128,6 +128,7 @@ def test_a_run_interrupted_in_any_phase_ends_like_one_that_was_not(
     assert outcome(path) == whole
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_again_and_again_ends_the_same(
     tmp_path: Path, whole: dict[str, Any]
 ) -> None:
@@ -237,7 +238,8 @@ main(sys.argv[2:])
 """
 
 
-@pytest.mark.parametrize("calls", [pytest.param(9, marks=pytest.mark.slow), 4])
+@pytest.mark.slow
+@pytest.mark.parametrize("calls", [9, 4])
 def test_a_run_killed_in_a_purchase_ends_with_the_same_ids_and_the_same_bill(
     tmp_path: Path, calls: int, whole: dict[str, Any]
 ) -> None:

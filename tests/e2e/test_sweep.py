@@ -165,6 +165,7 @@ def test_all_sweep_syntaxes_of_hydra_are_swept(tmp_path: Path) -> None:
     assert [result(path)["seed"] for path in jobs(folder)] == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_budget_of_the_whole_sweep_ends_the_job_that_meets_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -136,7 +136,9 @@ def compared(splits: Splits) -> dict[str, Any]:
     return {"parts": [list(splits.pool), list(splits.dev), list(splits.test)], "gold": gold}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [n if n == "arc_challenge" else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
 def test_a_folder_of_real_rows_loads_whole(shared_data: Path, name: str) -> None:
     overrides, _, _, counts = CASES[name]
     splits = loaded(overrides, shared_data / name)

@@ -164,6 +164,7 @@ def test_neither_gold_nor_questions_reach_wandb(tmp_path: Path) -> None:
     assert CANARY.encode() not in contents(path)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_replays_its_history_into_one_run(tmp_path: Path) -> None:
     path = tmp_path / "run"
     limited = ["budget.max_annotations=10", "logger=none", f"paths.run_dir={path}"]

@@ -43,7 +43,7 @@ def test_gold_steps_are_right_one_after_the_other_and_complete() -> None:
         assert task.complete(sample, gold.explanation) == ((), gold.answer)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(pool_samples, st.randoms(use_true_random=False), st.data())
 def test_facts_may_come_in_any_order_and_complete_adds_the_rest(
     sample: Sample, random: object, data: st.DataObject
@@ -62,7 +62,7 @@ def test_facts_may_come_in_any_order_and_complete_adds_the_rest(
         assert task.check_step(sample, (*earlier, *rest[:i]), step)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(pool_samples, st.data())
 def test_a_changed_number_is_wrong(sample: Sample, data: st.DataObject) -> None:
     task = made()[0]
@@ -82,7 +82,7 @@ def test_a_changed_number_is_wrong(sample: Sample, data: st.DataObject) -> None:
         assert not task.check_step(sample, gold[:place], changed)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(pool_samples, st.data())
 def test_another_entity_is_wrong_also_when_the_fact_is_true(
     sample: Sample, data: st.DataObject
@@ -97,7 +97,7 @@ def test_another_entity_is_wrong_also_when_the_fact_is_true(
     assert not task.check_step(sample, (), state(Claim(claim.kind, (other, claim.args[1]))).text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(pool_samples, st.data())
 def test_true_facts_that_the_question_does_not_need_are_wrong(
     sample: Sample, data: st.DataObject
@@ -110,7 +110,7 @@ def test_true_facts_that_the_question_does_not_need_are_wrong(
         assert task.check_step(sample, (), state(claim).text) == (claim in facts)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(pool_samples)
 def test_repetition_is_wrong(sample: Sample) -> None:
     gold = gold_of(sample)
@@ -171,7 +171,7 @@ def test_right_but_unneeded_comparisons_are_accepted_and_replace_nothing() -> No
     assert extras > 50
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(pool_samples, st.text(alphabet=string.printable, max_size=60))
 def test_gibberish_is_wrong_and_never_raises(sample: Sample, text: str) -> None:
     if parse(text) is None:

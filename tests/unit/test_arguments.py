@@ -120,7 +120,7 @@ def test_every_experiment_is_listed_with_what_it_needs_and_takes() -> None:
         ("teacher.zzz=1", "teacher.zzz: there is no such key; allowed: mode, error_rate"),
         ("hydra.sweep.dirr=x", "(did you mean hydra.sweep.dir?); allowed: dir, subdir"),
         ("selector=elat", "there is no such option (did you mean selector=elad?); allowed: answer"),
-        ("+experiment=nope", "experiment=nope: there is no such option; allowed: almanac, quick"),
+        ("+experiment=nope", "experiment=nope: there is no such option; allowed: almanac, anli"),
         ("stopping=[budget,rund]", "stopping=rund: there is no such option (did you mean stopping"),
         ("budget=3", "budget=3: the name of an option is expected; allowed: unlimited"),
         ("teacher=null", "teacher=null: the name of an option is expected; allowed: gold, lit"),

@@ -100,6 +100,7 @@ def test_unknown_answer_kind_is_refused() -> None:
         JsonlTask("x.jsonl", answers="boolean")
 
 
+@pytest.mark.slow
 def test_real_files_load(shared_data: Path) -> None:
     task = JsonlTask(str(shared_data / "gsm8k" / "test.jsonl"), n_dev=100, n_test=200)
     splits = task.load()

@@ -54,6 +54,7 @@ def test_a_key_that_is_mandatory_may_be_swept(tmp_path: Path, jobs: list[dict[st
     assert [job["path"].name for job in jobs] == ["dataset.path=a.jsonl", "dataset.path=b.jsonl"]
 
 
+@pytest.mark.slow
 def test_a_key_of_a_swept_option_may_be_fixed(tmp_path: Path, jobs: list[dict[str, Any]]) -> None:
     folder = tmp_path / "sweep"
     fixed = ["name=mine", "dataset.path='my, \\'own\\' file'", "dataset.n_dev=null", "optim.clip=2"]

@@ -115,7 +115,7 @@ def test_what_cannot_be_said_is_absent():
     assert audit_teacher(query, [revised(0, "yes", 1)], TASK, GoldBook({})) == {}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -194,7 +194,7 @@ def test_the_breaker_counts_answers_that_could_not_be_had_in_a_row(tmp_path, mon
 # -- pace ----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(
     st.none() | st.integers(1, 5),
     st.none() | st.integers(1, 50),

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 def twins(row: Row) -> str:
     """Why `row` cannot be graded: the right answer's text stands under another label too; or ""."""
+    if not row.choices:
+        return ""
     texts = {choice.label: " ".join(choice.text.split()) for choice in row.choices}
     alike = [label for label, text in texts.items() if text == texts[row.answer]]
     if len(alike) < 2:

@@ -32,6 +32,8 @@ class YesNo:
         return YES_NO
 
     def read(self, asked: Asked, text: str) -> str | None:
+        if text in YES_NO:  # of the rows of a file, nearly all
+            return text
         said = spoken(text).casefold()
         answer = _MEANING.get(first_word(said)[0])
         named = {_MEANING[word] for word in _WORD.findall(said) if word in _MEANING}
