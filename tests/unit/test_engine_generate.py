@@ -248,3 +248,17 @@ def test_batches_hold_everything_once_in_order_within_the_limit(
     assert [i for batch in batches for i in batch] == order
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(size[i] for i in batch) <= limit
+
+
+def test_the_output_matrix_is_multiplied_with_dense_rows_only() -> None:
+    # With rows that have gaps, torch copies the whole matrix for each of them.
+    student, seen = engine(MODEL, TOKENIZER), []
+    head = MODEL.get_output_embeddings()
+    with student.phase():
+        spy = head.register_forward_hook(lambda _, given, out: seen.append(given[0]))
+        student.explain(SOME)
+        student.answer_distributions([(s, ()) for s in SOME])
+        spy.remove()
+    assert any(given.shape[0] > 1 for given in seen)
+    assert all(given.is_contiguous() for given in seen)
+    assert not head._forward_pre_hooks, "training is left as it was"

@@ -184,9 +184,14 @@ class Engine:
             training = self.model.training
             release_memory()
             self._inference = self._prepare()
+            # Of the last positions of a batch, which are a view with gaps, torch would multiply
+            # each row with a copy of the whole output matrix: gigabytes, and most of the time.
+            head = self._inference.get_output_embeddings()
+            dense = head.register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
             try:
                 yield self._inference
             finally:
+                dense.remove()
                 self._inference = None
                 self.model.train(training)
                 release_memory()
