@@ -74,21 +74,21 @@ def require_one(limits: Limits, *, calls: int, most: Usage) -> None:
     Raises:
         ConfigError: Names every limit that is too low.
     """
-    needed = {"annotations": 1, "calls": calls, "tokens": most.tokens, "usd": most.usd}
+    needed = {
+        "annotations": (1, "1 annotation"),
+        "calls": (calls, f"{calls} calls"),
+        "tokens": (most.tokens, f"{most.tokens:,} tokens"),
+        "usd": (most.usd, f"${most.usd:.2g}"),
+    }
     problems = [
-        f"budget.max_{unit}={limit} does not cover one annotation, which may take "
-        f"{_figure(needed[unit])}"
-        for unit in needed
-        if (limit := getattr(limits, f"max_{unit}")) is not None and needed[unit] > limit
+        f"budget.max_{unit}={limit} does not cover one annotation, which may take {shown}"
+        for unit, (value, shown) in needed.items()
+        if (limit := getattr(limits, f"max_{unit}")) is not None and value > limit
     ]
     if limits.max_wall_s == 0:
         problems.append("budget.max_wall_s=0 leaves no time to buy anything")
     if problems:
         raise ConfigError(f"{'; '.join(problems)}: raise it, or null for no limit")
-
-
-def _figure(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"${value:.2g}"
 
 
 def raised_only(old: Limits, new: Limits) -> None:
