@@ -171,7 +171,10 @@ def test_mapped_columns_and_steps() -> None:
     record = {"q": "Is ice cold?", "a": False, "e": "It is. It melts.\nSo no.", "n": 7}
     got = parse_row(columns(record, explanation="e", id="n"), "f row 1")
     assert (got.answer, got.source_id) == ("no", "7")
-    assert got.explanation == ("It is.", "It melts.", "So no.")
+    assert got.explanation == ("It is. It melts.", "So no.")
+    for written in ("It is. It melts.", "1. It is.\n2. It melts.", "- It is.\n- It melts."):
+        got = parse_row(columns(record | {"e": written}, explanation="e", id="n"), "f row 1")
+        assert got.explanation == ("It is.", "It melts.")
     assert columns(record | {"e": ["a. b.", ""]}, explanation="e")["explanation"] == ["a. b."]
 
 

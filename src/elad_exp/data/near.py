@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -23,6 +24,7 @@ THRESHOLD = 0.8
 SAMPLE = 10_000
 _BANDS, _BAND = 25, 5
 _BATCH = 500
+_COMPARED = 50
 # Among fewer texts a word in more than half of them may be one of a few near-duplicates.
 _LEAST = 20
 _WORD = re.compile(r"\w+(?:[.,]\d+)*")
@@ -43,7 +45,8 @@ def near_pairs(
 ) -> list[Pair]:
     """The questions of `second` that have a near-duplicate in `first`, each with the first one.
 
-    One is enough to name, and many nearly equal questions are not compared with one another.
+    One is enough to name, and of the candidates for a question the first `_COMPARED` are compared:
+    questions made from a template are all candidates for one another.
 
     Args:
         first: Key and text; held in memory.
@@ -58,6 +61,11 @@ def near_pairs(
     for start in range(0, len(first), _BATCH):
         batch = first[start : start + _BATCH]
         index.insert_many(_digests(_words(text, common) for _, text in batch), start)
+
+    @lru_cache(maxsize=SAMPLE)  # of all of a large file they would take gigabytes
+    def words_of(number: int) -> set[str]:
+        return _words(first[number][1], common)
+
     found, number = [], -1
     for batch in _batches(first if second is None else second):
         sets = [_words(text, common) for _, text in batch]
@@ -65,8 +73,9 @@ def near_pairs(
         for (key, _), mine, candidates in zip(batch, sets, near, strict=True):
             number += 1
             last = len(first) if second is not None else number
-            for other in sorted(c for c in set(candidates) if c < last):
-                similarity = _jaccard(_words(first[other][1], common), mine)
+            earlier = sorted(c for c in set(candidates) if c < last)
+            for other in earlier[:_COMPARED]:
+                similarity = _jaccard(words_of(other), mine)
                 if similarity >= THRESHOLD:
                     found.append(Pair(first[other][0], key, similarity))
                     break

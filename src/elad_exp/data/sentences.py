@@ -117,5 +117,5 @@ def _ends(before: str, mark: str, after: str) -> bool:
 
 def _tidy(sentence: str) -> str:
     sentence = re.sub(r"\s+([.!?])", r"\1", sentence.strip())
-    sentence = re.sub(r"""([.!?]["'\u201d\u2019)]?)\.$""", r"\1", sentence)
+    sentence = re.sub(r"""(?<!\.)([.!?]["'\u201d\u2019)]?)\.$""", r"\1", sentence)
     return re.sub(r",\.?$", ".", sentence)

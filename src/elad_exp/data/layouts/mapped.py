@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from elad_exp.data.layouts.base import LETTERS, Layout, text, text_lines
+from elad_exp.data.layouts.base import LETTERS, Layout, text
 from elad_exp.data.layouts.lettered import options
-from elad_exp.data.sentences import split_sentences
+from elad_exp.data.sentences import split_steps
 from elad_exp.errors import ConfigError, DataError
 
 FIELDS = ("question", "answer", "choices", "explanation", "id")
@@ -87,5 +87,4 @@ def _steps(value: Any) -> list[str]:
         return []
     if isinstance(value, list):
         return [step for step in (text(v, "explanation") for v in value) if step]
-    lines = text_lines(value, "explanation")
-    return [step for line in lines for step in split_sentences(line)]
+    return list(split_steps(text(value, "explanation")))
