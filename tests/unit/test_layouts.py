@@ -182,6 +182,11 @@ def test_mapped_columns_and_steps() -> None:
         ("z", ["x", "y"], "answer 'z' is neither a label nor the text of exactly one choice"),
         ("x", ["x", "x"], "nor the text of exactly one choice"),
         ("x", 3, "labels and texts are expected"),
+        (
+            0,
+            {"label": ["1", "2", "3"], "text": ["x", "y", "z"]},
+            "answer 0 is none of the labels 1, 2, 3",
+        ),
     ],
 )
 def test_mapped_answers_that_mean_nothing(answer: Any, choices: Any, reason: str) -> None:
