@@ -237,6 +237,20 @@ def test_a_folder_without_a_split_says_how_to_cut_it(tmp_path: Path) -> None:
         loaded("dataset=aqua", f"dataset.path={tmp_path / 'nowhere'}")
 
 
+def test_the_subset_is_a_folder_of_a_copy(tmp_path: Path) -> None:
+    for subset, start in (("ARC-Challenge", 0), ("ARC-Easy", 50)):
+        for split, n in (("train", 9), ("validation", 3), ("test", 4)):
+            start += 10
+            write(tmp_path / subset / f"{split}.parquet", varied(ARC, "question", n, start=start))
+    splits = loaded("dataset=arc_easy", f"dataset.path={tmp_path}")
+    assert sizes(splits) == [9, 3, 4]
+    assert all("/ARC-Easy/" in asset["path"] for asset in splits.info["assets"])
+    with pytest.raises(DataError, match="several folders: ARC-Challenge, ARC-Easy") as caught:
+        loaded("dataset=arc_easy", f"dataset.path={tmp_path}", "dataset.subset=null")
+    assert "name another split" not in str(caught.value)
+    assert sizes(loaded("dataset=arc_easy", f"dataset.path={tmp_path / 'ARC-Easy'}")) == [9, 3, 4]
+
+
 def test_left_out_records_and_questions_are_in_the_run_s_record(tmp_path: Path) -> None:
     twins = AQUA | {"options": ["A)21", "B)21", "C)1"]}
     records = [

@@ -161,3 +161,15 @@ def test_a_missing_part_of_a_split_is_named(tmp_path: Path) -> None:
     folder = files(tmp_path, "train-00000-of-00003.parquet", "train-00002-of-00003.parquet")
     with pytest.raises(DataError, match=r"train: of 3 parts \(from 0\), 1 is missing"):
         split_files(folder, "train")
+
+
+def test_files_of_one_split_in_several_folders_are_refused(tmp_path: Path) -> None:
+    both = files(tmp_path, "ARC-Challenge/train.parquet", "ARC-Easy/train-00000-of-00001.parquet")
+    with pytest.raises(DataError, match=r"several folders: ARC-Challenge, ARC-Easy; .*subset=ARC-"):
+        split_files(both, "train")
+    assert names(both / "ARC-Easy", "train") == ["train-00000-of-00001.parquet"]
+    nested = files(tmp_path / "n", "a/train/0.parquet", "b/train/0.parquet")
+    with pytest.raises(DataError, match=r"several folders: a, b; "):
+        split_files(nested, "train")
+    one = files(tmp_path / "o", "train/x/0.parquet", "train/y/0.parquet")
+    assert names(one, "train") == ["train/x/0.parquet", "train/y/0.parquet"]

@@ -25,6 +25,10 @@ _BATCH = 1000
 _ALIASES = {"validation": ("validation", "dev", "valid", "val"), "dev": ("dev", "validation")}
 
 
+class NoSplitError(DataError):
+    """A folder has no file of a split."""
+
+
 @dataclass(slots=True)
 class Reading:
     """What was found while files were read.
@@ -129,16 +133,18 @@ def split_files(folder: Path, split: str) -> list[Path]:
     `NAME_SPLIT.jsonl`; `validation` and `dev` are found under either name.
 
     Raises:
-        DataError: There is no such file, or a part of the split is missing.
+        NoSplitError: There is no such file.
+        DataError: A part of the split is missing, or it lies in several folders.
     """
     found = sorted(p for p in folder.rglob("*") if p.name.endswith(ENDINGS) and p.is_file())
     for name in names_of(split):
         for belongs in (_is_part, _ends_with):
             if files := [path for path in found if belongs(path, folder, name)]:
+                _check_folders(files, folder, name)
                 _check_parts(files)
                 return files
     shown = ", ".join(str(path.relative_to(folder)) for path in found[:10]) or "no data file"
-    raise DataError(
+    raise NoSplitError(
         f"{folder} has no file of the split {split} ({', '.join(ENDINGS)}); found: {shown}"
     )
 
@@ -156,6 +162,22 @@ def _is_part(path: Path, folder: Path, split: str) -> bool:
 
 def _ends_with(path: Path, folder: Path, split: str) -> bool:
     return re.search(rf"[-_]{re.escape(split)}(-|$)", path.name.split(".")[0]) is not None
+
+
+def _check_folders(files: Iterable[Path], folder: Path, split: str) -> None:
+    """Raises DataError where the split stands in several folders: these are several datasets."""
+    found = set()
+    for path in files:
+        parents = path.relative_to(folder).parts[:-1]
+        # Below a folder named after the split there may be any.
+        above = parents[: parents.index(split)] if split in parents else parents
+        found.add("/".join(above) or ".")
+    if len(found) > 1:
+        raise DataError(
+            f"{folder}: files of the split {split} lie in several folders: "
+            f"{', '.join(sorted(found))}; read one of them alone, as by dataset.subset="
+            f"{max(found)}"
+        )
 
 
 def _check_parts(files: Iterable[Path]) -> None:

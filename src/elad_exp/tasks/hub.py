@@ -17,7 +17,14 @@ from elad_exp.assets import AssetRecord, hub
 from elad_exp.assets.models import unreachable
 from elad_exp.data.intake import tabulate
 from elad_exp.data.layouts import LAYOUTS, Layout, mapped
-from elad_exp.data.records import ENDINGS, Reading, names_of, read_layout, split_files
+from elad_exp.data.records import (
+    ENDINGS,
+    NoSplitError,
+    Reading,
+    names_of,
+    read_layout,
+    split_files,
+)
 from elad_exp.data.rows import Problems, Row
 from elad_exp.data.sources import make_splits, source_ids
 from elad_exp.data.usable import complete, gradable
@@ -42,7 +49,8 @@ class HubTask(ReasoningTask):
     Args:
         name: Name in results.
         repo: OWNER/NAME on the hub; may be None where `path` is given.
-        subset: Folder of the repository (the hub calls it a configuration); None: all of it.
+        subset: Folder of the repository (the hub calls it a configuration), or of a folder `path`
+            that has it; None: all of it.
         revision: Branch, tag or commit; None: the default branch.
         splits: `pool`, `dev` and `test` -> the hub's name of the split, or several names; None or
             absent: cut from the pool.
@@ -145,11 +153,12 @@ class HubTask(ReasoningTask):
             if not path.is_file():
                 raise DataError(f"dataset.path={path}: no such file or folder")
             return [file_record(path)], {"pool": [path]}
+        root = path / self.subset if self.subset and (path / self.subset).is_dir() else path
         files = {}
         for split, names in self.splits.items():
             try:
-                files[split] = [file for name in names for file in split_files(path, name)]
-            except DataError as error:
+                files[split] = [file for name in names for file in split_files(root, name)]
+            except NoSplitError as error:
                 cut = f", or dataset.splits.{split}=null to cut {split} from the pool"
                 raise DataError(
                     f"{error}; name another split by dataset.splits.{split}=NAME"
