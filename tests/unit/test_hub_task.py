@@ -125,6 +125,49 @@ def test_commonsenseqa_without_ecqa_says_how_to_go_on() -> None:
     assert "dataset.explanations=null goes without" in str(caught.value)
 
 
+def csqa_copy(folder: Path, n: int) -> list[str]:
+    """A file of questions with five options at `folder`; the questions."""
+    five = {"label": list("ABCDE"), "text": ["bank", "sea", "c", "d", "e"]}
+    records = varied(CSQA | {"choices": five}, "question", n)
+    write(folder / "train.parquet", records)
+    return [record["question"] for record in records]
+
+
+def joined(folder: Path, questions: list[str]) -> Splits:
+    """That copy with explanations of `questions`."""
+    write(folder / "ecqa.parquet", [ECQA | {"q_text": question} for question in questions])
+    return loaded(
+        "dataset=commonsenseqa",
+        f"dataset.path={folder / 'train.parquet'}",
+        f"dataset.explanations.path={folder / 'ecqa.parquet'}",
+        "dataset.n_dev=2",
+        "dataset.n_test=3",
+    )
+
+
+def test_ecqa_that_explains_few_questions_is_told_and_none_is_refused(tmp_path: Path) -> None:
+    questions = csqa_copy(tmp_path, 20)
+    assert joined(tmp_path, questions[:10]).info["warnings"] == []
+    assert joined(tmp_path, questions[:9]).info["warnings"] == [
+        "9 of 20 questions have an explanation in ECQA"
+    ]
+    with pytest.raises(DataError, match="none of 20 questions has an explanation in ECQA"):
+        joined(tmp_path, ["What else?"])
+
+
+def test_what_is_wrong_with_ecqa_is_named_with_its_place(tmp_path: Path) -> None:
+    csqa_copy(tmp_path, 20)
+    copy = ["dataset=commonsenseqa", f"dataset.path={tmp_path / 'train.parquet'}"]
+    given = f"dataset.explanations.path={tmp_path / 'ecqa.parquet'}"
+    with pytest.raises(DataError, match=r"\.explanations\.path=.*ecqa\.parquet: no such file"):
+        loaded(*copy, given)
+    write(tmp_path / "ecqa.parquet", [ECQA, {**ECQA, "taskB": None}])
+    with pytest.raises(DataError, match=r"ecqa\.parquet row 2: ECQA: taskB: a string is expected"):
+        loaded(*copy, given)
+    with pytest.raises(ConfigError, match=r"\.explanations\.repo and .*\.path are both empty"):
+        loaded(*copy, "dataset.explanations.repo=null")
+
+
 def test_anli_takes_the_rounds_that_are_named() -> None:
     files = {}
     for n in (1, 2, 3):

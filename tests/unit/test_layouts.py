@@ -8,7 +8,7 @@ import pytest
 
 from elad_exp.data import ecqa
 from elad_exp.data.layouts import LAYOUTS, mapped, recognised
-from elad_exp.data.rows import Row, parse_row
+from elad_exp.data.rows import Problems, Row, parse_row
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.types import Choice
 
@@ -213,10 +213,14 @@ def test_ecqa_is_joined_by_question_options_and_answer() -> None:
     texts = ["bank", "sea", "c", "d", "e"]
     choices = tuple(Choice(label, text) for label, text in zip("ABCDE", texts, strict=True))
     mine = Row("f", "1", "where is money kept?", "A", choices)
-    known = ecqa.explanations([ECQA])
+    problems = Problems()
+    known = ecqa.explanations([("f row 1", ECQA)], problems)
+    problems.check()
     steps = ("A bank is safe.", "Money is kept there.", "So it is.")
     assert ecqa.explained(mine, known).explanation == steps
     other = Row("f", "1", "where is money kept?", "B", choices)
     assert ecqa.explained(other, known) == other
-    with pytest.raises(DataError, match=r"ECQA: no column q_op1, .* \(found: q_text, taskB"):
-        ecqa.explanations([{"q_text": "a", "taskB": "b"}])
+    ecqa.explanations([("f row 7", {"q_text": "a", "taskB": "b"}), ("f row 8", 3)], problems)
+    with pytest.raises(DataError, match=r"row 7: ECQA: no column q_op1, .* \(found: q_text, taskB"):
+        problems.check()
+    assert problems.items[1][0] == "f row 8"

@@ -9,9 +9,10 @@ repository can run, because none is fetched.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from elad_exp.assets import AssetRecord, hub
 from elad_exp.assets.models import unreachable
@@ -38,6 +39,26 @@ logger = logging.getLogger(__name__)
 
 _SPLITS = ("pool", "dev", "test")
 Files = Mapping[str, Sequence[Path]]
+
+
+class Explainer(Protocol):
+    """Adds explanations that stand in another dataset."""
+
+    def __call__(self, row: Row) -> Row:
+        """`row` with its explanation, if there is one."""
+
+    def warnings(self) -> list[str]:
+        """What is to be said after the last row. Raises DataError where nothing fitted."""
+
+
+class Unexplained:
+    """Leaves rows as they are."""
+
+    def __call__(self, row: Row) -> Row:
+        return row
+
+    def warnings(self) -> list[str]:
+        return []
 
 
 class HubTask(ReasoningTask):
@@ -128,7 +149,10 @@ class HubTask(ReasoningTask):
                 "source": records[0].source,
                 "revision": records[0].revision,
                 "assets": [record.to_dict() for record in (*records, *further)],
-                "warnings": [text for found in readings.values() for text in found.warnings],
+                "warnings": [
+                    *(text for found in readings.values() for text in found.warnings),
+                    *explain.warnings(),
+                ],
             },
         )
         for found in readings.values():
@@ -138,11 +162,11 @@ class HubTask(ReasoningTask):
         logger.info("%s (%s)", describe(self.name, splits, {"": table}), records[0].source)
         return splits
 
-    def explainer(self) -> tuple[Callable[[Row], Row], Sequence[AssetRecord]]:
-        """What adds explanations that stand elsewhere to a row, and where they stand; overridden
-        where there are any.
+    def explainer(self) -> tuple[Explainer, Sequence[AssetRecord]]:
+        """What adds explanations that stand elsewhere, and where they stand; overridden where there
+        are any.
         """
-        return lambda row: row, ()
+        return Unexplained(), ()
 
     def _fetched(self) -> tuple[list[AssetRecord], Files]:
         assert self.repo is not None
