@@ -311,6 +311,33 @@ def test_left_out_records_and_questions_are_in_the_run_s_record(tmp_path: Path) 
     assert ungradable.startswith("left out 1 questions whose right answer stands under two labels")
 
 
+def test_an_answer_that_is_no_number_is_left_out_of_gsm8k(tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    bad = GSM8K | {"question": "How many?", "answer": "None.\n#### unknown"}
+    write(path, [*varied(GSM8K, "question", 19), bad])
+    splits = loaded("dataset=gsm8k", f"dataset.path={path}", "dataset.n_dev=2")
+    assert sum(sizes(splits)) == 19
+    assert list(splits.info["skipped"]) == [f"{path} row 20"]
+    assert splits.info["warnings"][0].startswith("left out 1 of 20 records that cannot be used")
+
+
+def test_our_schema_is_read_in_place_of_gsm8k(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "question": f"{w}?", "answer": "18"} for i, w in enumerate(WORDS)]
+    write(tmp_path / "f.parquet", rows)
+    splits = loaded("dataset=gsm8k", f"dataset.path={tmp_path / 'f.parquet'}", "dataset.n_dev=2")
+    assert sizes(splits) == [6, 2, 2]
+
+
+def test_questions_that_all_have_two_right_labels_are_named(tmp_path: Path) -> None:
+    twins = AQUA | {"options": ["A)21", "B)21", "C)1"]}
+    for split, record in (("train", twins), ("validation", AQUA), ("test", AQUA)):
+        write(tmp_path / f"{split}.parquet", varied(record, "question", 5))
+    with pytest.raises(
+        DataError, match=r"no row of pool is left: 5 have .*train\.parquet row 1: "
+    ):
+        loaded("dataset=aqua", f"dataset.path={tmp_path}")
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [

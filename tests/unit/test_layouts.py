@@ -144,6 +144,16 @@ def test_a_layout_is_recognised_by_its_columns() -> None:
     assert recognised(own) is None
     assert recognised({**GSM8K, "explanation": []}) is None
     assert recognised({"text": "a"}) is None
+    # Our schema needs both of its columns: more columns do not make a record ours.
+    for name in ("aqua", "arc", "anli"):
+        found = recognised({**RECORDS[name], "meta": {}, "explanation": ""})
+        assert found is LAYOUTS[name]
+
+
+def test_an_option_without_a_letter_is_refused() -> None:
+    labels = [str(i) for i in range(27)]
+    with pytest.raises(DataError, match="27 choices; at most 26 can be"):
+        row("arc", choices={"label": labels, "text": labels})
 
 
 def columns(record: dict[str, Any], **names: str) -> dict[str, Any]:

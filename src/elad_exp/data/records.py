@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from elad_exp.data.layouts import Layout
-from elad_exp.data.layouts.base import OWN_ONLY
+from elad_exp.data.layouts import Layout, ours
 from elad_exp.data.rows import Problems, Row, parse_row, read_json
 from elad_exp.errors import DataError
 
@@ -38,22 +37,19 @@ class Reading:
         left_out: Place -> reason, of records in a dataset's own layout that cannot be used. They
             are not the user's to repair, so a few of them do not stop a run.
         records: Number of records read in a dataset's own layout.
+        ours: Whether the file that is being read is in our schema, of which nothing is left out.
     """
 
     problems: Problems = field(default_factory=Problems)
     left_out: dict[str, str] = field(default_factory=dict)
     records: int = 0
+    ours: bool = True
 
     def settle(self) -> None:
         """Turns unusable records into problems where they are more than a few."""
         if len(self.left_out) > _MOST_LEFT_OUT * self.records:
             self.problems.items += self.left_out.items()
             self.left_out = {}
-
-    def check(self) -> None:
-        """Raises DataError for problems, and for more unusable records than a few."""
-        self.settle()
-        self.problems.check()
 
     @property
     def warnings(self) -> list[str]:
@@ -95,6 +91,7 @@ def read_layout(path: Path, layout: Layout | None, reading: Reading) -> Iterator
             except DataError as error:
                 reading.problems.add(where, str(error))
                 return
+            reading.ours = convert is None
         if convert is not None:
             reading.records += 1
         try:
@@ -114,10 +111,9 @@ def _converter(record: Any, layout: Layout | None) -> Callable[[Any], Any] | Non
     if layout.name == "columns":
         layout.check(record)
         return layout.row
-    own = {"question", "answer"} <= record.keys()
-    if layout.fits(record) and not (own and OWN_ONLY & record.keys()):
+    if layout.fits(record) and not ours(record):
         return layout.row
-    if own:
+    if {"question", "answer"} <= record.keys():
         return None
     missing = [column for column in layout.columns if column not in record]
     raise DataError(

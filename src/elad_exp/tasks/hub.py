@@ -26,9 +26,9 @@ from elad_exp.data.records import (
     read_layout,
     split_files,
 )
-from elad_exp.data.rows import Problems, Row
+from elad_exp.data.rows import Row
 from elad_exp.data.sources import make_splits, source_ids
-from elad_exp.data.usable import complete, gradable
+from elad_exp.data.usable import check_graded, complete, gradable
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
 from elad_exp.tasks.families import check_answers
@@ -127,18 +127,16 @@ class HubTask(ReasoningTask):
         records, files = self._local(self.path) if self.path is not None else self._fetched()
         explain, further = self.explainer()
         ungradable: dict[str, str] = {}
-        readings: dict[str, Reading] = {}
 
-        def read(problems: Problems, split: str) -> Iterator[Row]:
-            reading = readings[split] = Reading(problems)
+        def read(reading: Reading, split: str) -> Iterator[Row]:
             for path in files[split]:
                 yield from gradable(
                     map(explain, read_layout(path, self.layout, reading)), ungradable
                 )
-            reading.settle()
 
         readers = {split: partial(read, split=split) for split in files}
-        table, self.answers = tabulate(readers, self.answers)
+        table, self.answers, readings = tabulate(readers, self.answers)
+        check_graded(table.counts(), ungradable)
         splits = make_splits(
             table,
             n_dev=self.n_dev,
