@@ -332,9 +332,7 @@ def test_questions_that_all_have_two_right_labels_are_named(tmp_path: Path) -> N
     twins = AQUA | {"options": ["A)21", "B)21", "C)1"]}
     for split, record in (("train", twins), ("validation", AQUA), ("test", AQUA)):
         write(tmp_path / f"{split}.parquet", varied(record, "question", 5))
-    with pytest.raises(
-        DataError, match=r"no row of pool is left: 5 have .*train\.parquet row 1: "
-    ):
+    with pytest.raises(DataError, match=r"no row of pool is left: 5 have .*train\.parquet row 1: "):
         loaded("dataset=aqua", f"dataset.path={tmp_path}")
 
 
