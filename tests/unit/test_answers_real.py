@@ -1,7 +1,8 @@
 """Rows of the real datasets: the gold, rendered and parsed back, is right; another answer is wrong.
 
-No row is an exception. Where two choices have one text (181 questions, most of CommonsenseQA),
-that text names neither, and the label alone is read.
+Three rows are exceptions, in which the text of a choice is the label of another. Where two choices
+have one text (181 questions, most of CommonsenseQA), that text names neither, and the label
+alone is read.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from elad_exp.data.lengths import Words
 from elad_exp.errors import AssetError, ConfigError
 from elad_exp.protocols import Task
 from elad_exp.types import Sample
-from tests.unit.test_layouts import AQUA, ARC
+from tests.unit.test_layouts import ANLI, AQUA, ARC, GSM8K
 
 ROWS: list[dict[str, Any]] = [
     {"question": "Is ice cold?", "answer": "yes", "explanation": ["It is frozen water."]},
@@ -165,6 +165,74 @@ def test_copies_are_duplicates_and_not_near_ones(tmp_path: Path) -> None:
     rows = [{"question": q, "answer": "yes"} for q in ("Is ice cold?", "is ICE cold?")]
     report = check_path(write(tmp_path / "f.jsonl", rows))
     assert (len(report.duplicates), report.near) == (1, ())
+
+
+def test_a_folder_of_anli_s_rounds_is_checked(tmp_path: Path) -> None:
+    for split, part in enumerate(("train", "dev", "test")):
+        for n in (1, 2, 3):
+            record = {**ANLI, "premise": f"A man eats {split} {n}.", "hypothesis": "He sleeps."}
+            write(tmp_path / "f" / f"{part}_r{n}.jsonl", [record])
+    report = check_path(tmp_path / "f")
+    assert (report.ok, report.layout) == (True, "anli")
+    assert report.splits == {"pool": 3, "dev": 3, "test": 3}
+
+
+def test_a_missing_part_is_a_problem_like_in_the_run(tmp_path: Path) -> None:
+    write(tmp_path / "f" / "train-00000-of-00002.jsonl", ROWS[:3])
+    write(tmp_path / "f" / "test.jsonl", [{"question": "Is it?", "answer": "no"}])
+    report = check_path(tmp_path / "f")
+    assert "of 2 parts (from 0), 1 is missing" in report.problems[str(tmp_path / "f")]
+    (tmp_path / "f" / "test.jsonl").unlink()
+    assert "without a file" not in to_text(check_path(tmp_path / "f"))
+
+
+def test_the_tenth_of_unusable_records_is_that_of_a_split(tmp_path: Path) -> None:
+    good = [{**ARC, "question": f"What is hot, {i}?"} for i in range(100)]
+    bad = {**ARC, "answerKey": "9"}
+    write(tmp_path / "f" / "train.jsonl", good[:90])
+    path = write(tmp_path / "f" / "test.jsonl", [*good[90:95], bad])
+    report = check_path(tmp_path / "f")
+    assert list(report.problems) == [f"{path} line 6"]
+    write(tmp_path / "f" / "test.jsonl", [*good[90:], bad])
+    report = check_path(tmp_path / "f")
+    assert (report.ok, list(report.left_out)) == (True, [f"{path} line 11"])
+
+
+def test_an_answer_of_another_kind_is_left_out_of_a_dataset_s_own_columns(tmp_path: Path) -> None:
+    rows = [{**GSM8K, "question": f"How many, {i}?"} for i in range(20)]
+    path = write(tmp_path / "f.jsonl", [*rows, {**GSM8K, "answer": "So.\n#### unknown"}])
+    report = check_path(path)
+    assert (report.ok, report.rows) == (True, 20)
+    assert list(report.left_out) == [f"{path} line 21"]
+
+
+def test_no_usable_row_is_a_problem(tmp_path: Path) -> None:
+    choices = [{"label": label, "text": "x"} for label in "AB"]
+    rows = [{"question": f"{a}?", "choices": choices, "answer": a} for a in "AB"]
+    path = write(tmp_path / "f.jsonl", rows)
+    [reason] = check_path(path).problems.values()
+    assert reason == (
+        f"no row of pool can be used; the first: {path} line 1: options A and B have the text of "
+        "the right answer"
+    )
+    for split in ("train", "test"):
+        write(tmp_path / "g" / f"{split}.jsonl", [{"question": "Is it?", "answer": "no"}])
+    report = check_path(tmp_path / "g")
+    assert "no row of pool can be used" in report.problems[str(tmp_path / "g")]
+
+
+def test_a_question_of_another_split_with_other_choices_is_left_out(tmp_path: Path) -> None:
+    def asked(question: str, *texts: str) -> dict[str, Any]:
+        choices = [{"label": "AB"[i], "text": text} for i, text in enumerate(texts)]
+        return {"question": question, "choices": choices, "answer": "A"}
+
+    pool = write(
+        tmp_path / "f" / "train.jsonl", [asked("Hot?", "ice", "fire"), asked("Cold?", "ice", "sun")]
+    )
+    write(tmp_path / "f" / "test.jsonl", [asked("Hot?", "fire", "snow")])
+    report = check_path(tmp_path / "f")
+    assert report.ok
+    assert report.duplicates == {f"{pool} line 1": "test has the same question with other choices"}
 
 
 class Letters(Words):

@@ -125,6 +125,49 @@ def test_commonsenseqa_without_ecqa_says_how_to_go_on() -> None:
     assert "dataset.explanations=null goes without" in str(caught.value)
 
 
+def csqa_copy(folder: Path, n: int) -> list[str]:
+    """A file of questions with five options at `folder`; the questions."""
+    five = {"label": list("ABCDE"), "text": ["bank", "sea", "c", "d", "e"]}
+    records = varied(CSQA | {"choices": five}, "question", n)
+    write(folder / "train.parquet", records)
+    return [record["question"] for record in records]
+
+
+def joined(folder: Path, questions: list[str]) -> Splits:
+    """That copy with explanations of `questions`."""
+    write(folder / "ecqa.parquet", [ECQA | {"q_text": question} for question in questions])
+    return loaded(
+        "dataset=commonsenseqa",
+        f"dataset.path={folder / 'train.parquet'}",
+        f"dataset.explanations.path={folder / 'ecqa.parquet'}",
+        "dataset.n_dev=2",
+        "dataset.n_test=3",
+    )
+
+
+def test_ecqa_that_explains_few_questions_is_told_and_none_is_refused(tmp_path: Path) -> None:
+    questions = csqa_copy(tmp_path, 20)
+    assert joined(tmp_path, questions[:10]).info["warnings"] == []
+    assert joined(tmp_path, questions[:9]).info["warnings"] == [
+        "9 of 20 questions have an explanation in ECQA"
+    ]
+    with pytest.raises(DataError, match="none of 20 questions has an explanation in ECQA"):
+        joined(tmp_path, ["What else?"])
+
+
+def test_what_is_wrong_with_ecqa_is_named_with_its_place(tmp_path: Path) -> None:
+    csqa_copy(tmp_path, 20)
+    copy = ["dataset=commonsenseqa", f"dataset.path={tmp_path / 'train.parquet'}"]
+    given = f"dataset.explanations.path={tmp_path / 'ecqa.parquet'}"
+    with pytest.raises(DataError, match=r"\.explanations\.path=.*ecqa\.parquet: no such file"):
+        loaded(*copy, given)
+    write(tmp_path / "ecqa.parquet", [ECQA, {**ECQA, "taskB": None}])
+    with pytest.raises(DataError, match=r"ecqa\.parquet row 2: ECQA: taskB: a string is expected"):
+        loaded(*copy, given)
+    with pytest.raises(ConfigError, match=r"\.explanations\.repo and .*\.path are both empty"):
+        loaded(*copy, "dataset.explanations.repo=null")
+
+
 def test_anli_takes_the_rounds_that_are_named() -> None:
     files = {}
     for n in (1, 2, 3):
@@ -237,6 +280,20 @@ def test_a_folder_without_a_split_says_how_to_cut_it(tmp_path: Path) -> None:
         loaded("dataset=aqua", f"dataset.path={tmp_path / 'nowhere'}")
 
 
+def test_the_subset_is_a_folder_of_a_copy(tmp_path: Path) -> None:
+    for subset, start in (("ARC-Challenge", 0), ("ARC-Easy", 50)):
+        for split, n in (("train", 9), ("validation", 3), ("test", 4)):
+            start += 10
+            write(tmp_path / subset / f"{split}.parquet", varied(ARC, "question", n, start=start))
+    splits = loaded("dataset=arc_easy", f"dataset.path={tmp_path}")
+    assert sizes(splits) == [9, 3, 4]
+    assert all("/ARC-Easy/" in asset["path"] for asset in splits.info["assets"])
+    with pytest.raises(DataError, match="several folders: ARC-Challenge, ARC-Easy") as caught:
+        loaded("dataset=arc_easy", f"dataset.path={tmp_path}", "dataset.subset=null")
+    assert "name another split" not in str(caught.value)
+    assert sizes(loaded("dataset=arc_easy", f"dataset.path={tmp_path / 'ARC-Easy'}")) == [9, 3, 4]
+
+
 def test_left_out_records_and_questions_are_in_the_run_s_record(tmp_path: Path) -> None:
     twins = AQUA | {"options": ["A)21", "B)21", "C)1"]}
     records = [
@@ -252,6 +309,31 @@ def test_left_out_records_and_questions_are_in_the_run_s_record(tmp_path: Path) 
     left_out, ungradable = splits.info["warnings"]
     assert left_out.startswith("left out 1 of 21 records that cannot be used")
     assert ungradable.startswith("left out 1 questions whose right answer stands under two labels")
+
+
+def test_an_answer_that_is_no_number_is_left_out_of_gsm8k(tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    bad = GSM8K | {"question": "How many?", "answer": "None.\n#### unknown"}
+    write(path, [*varied(GSM8K, "question", 19), bad])
+    splits = loaded("dataset=gsm8k", f"dataset.path={path}", "dataset.n_dev=2")
+    assert sum(sizes(splits)) == 19
+    assert list(splits.info["skipped"]) == [f"{path} row 20"]
+    assert splits.info["warnings"][0].startswith("left out 1 of 20 records that cannot be used")
+
+
+def test_our_schema_is_read_in_place_of_gsm8k(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "question": f"{w}?", "answer": "18"} for i, w in enumerate(WORDS)]
+    write(tmp_path / "f.parquet", rows)
+    splits = loaded("dataset=gsm8k", f"dataset.path={tmp_path / 'f.parquet'}", "dataset.n_dev=2")
+    assert sizes(splits) == [6, 2, 2]
+
+
+def test_questions_that_all_have_two_right_labels_are_named(tmp_path: Path) -> None:
+    twins = AQUA | {"options": ["A)21", "B)21", "C)1"]}
+    for split, record in (("train", twins), ("validation", AQUA), ("test", AQUA)):
+        write(tmp_path / f"{split}.parquet", varied(record, "question", 5))
+    with pytest.raises(DataError, match=r"no row of pool is left: 5 have .*train\.parquet row 1: "):
+        loaded("dataset=aqua", f"dataset.path={tmp_path}")
 
 
 @pytest.mark.parametrize(

@@ -118,3 +118,12 @@ def test_real_files_load(shared_data: Path) -> None:
     assert [len(splits.pool), len(splits.dev), len(splits.test)] == [8699, 100, 1000]
     assert len(splits.info["skipped"]) == 48
     assert "left out 48 questions" in splits.info["warnings"][-1]
+
+
+def test_a_file_in_which_nothing_can_be_graded_is_said_plainly(tmp_path: Path) -> None:
+    choices = [{"label": label, "text": "x"} for label in "AB"]
+    path = write(tmp_path / "t.jsonl", numbered("q", 20), ["A", "B"] * 10, choices=choices)
+    with pytest.raises(DataError) as caught:
+        JsonlTask(path).load()
+    assert "no row of pool is left: 20 have" in str(caught.value)
+    assert f"{path} line 1: options A and B have the text of the right answer" in str(caught.value)

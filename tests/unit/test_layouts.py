@@ -8,7 +8,7 @@ import pytest
 
 from elad_exp.data import ecqa
 from elad_exp.data.layouts import LAYOUTS, mapped, recognised
-from elad_exp.data.rows import Row, parse_row
+from elad_exp.data.rows import Problems, Row, parse_row
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.types import Choice
 
@@ -144,6 +144,16 @@ def test_a_layout_is_recognised_by_its_columns() -> None:
     assert recognised(own) is None
     assert recognised({**GSM8K, "explanation": []}) is None
     assert recognised({"text": "a"}) is None
+    # Our schema needs both of its columns: more columns do not make a record ours.
+    for name in ("aqua", "arc", "anli"):
+        found = recognised({**RECORDS[name], "meta": {}, "explanation": ""})
+        assert found is LAYOUTS[name]
+
+
+def test_an_option_without_a_letter_is_refused() -> None:
+    labels = [str(i) for i in range(27)]
+    with pytest.raises(DataError, match="27 choices; at most 26 can be"):
+        row("arc", choices={"label": labels, "text": labels})
 
 
 def columns(record: dict[str, Any], **names: str) -> dict[str, Any]:
@@ -185,6 +195,11 @@ def test_mapped_columns_and_steps() -> None:
         ("z", ["x", "y"], "answer 'z' is neither a label nor the text of exactly one choice"),
         ("x", ["x", "x"], "nor the text of exactly one choice"),
         ("x", 3, "labels and texts are expected"),
+        (
+            0,
+            {"label": ["1", "2", "3"], "text": ["x", "y", "z"]},
+            "answer 0 is none of the labels 1, 2, 3",
+        ),
     ],
 )
 def test_mapped_answers_that_mean_nothing(answer: Any, choices: Any, reason: str) -> None:
@@ -211,10 +226,14 @@ def test_ecqa_is_joined_by_question_options_and_answer() -> None:
     texts = ["bank", "sea", "c", "d", "e"]
     choices = tuple(Choice(label, text) for label, text in zip("ABCDE", texts, strict=True))
     mine = Row("f", "1", "where is money kept?", "A", choices)
-    known = ecqa.explanations([ECQA])
+    problems = Problems()
+    known = ecqa.explanations([("f row 1", ECQA)], problems)
+    problems.check()
     steps = ("A bank is safe.", "Money is kept there.", "So it is.")
     assert ecqa.explained(mine, known).explanation == steps
     other = Row("f", "1", "where is money kept?", "B", choices)
     assert ecqa.explained(other, known) == other
-    with pytest.raises(DataError, match=r"ECQA: no column q_op1, .* \(found: q_text, taskB"):
-        ecqa.explanations([{"q_text": "a", "taskB": "b"}])
+    ecqa.explanations([("f row 7", {"q_text": "a", "taskB": "b"}), ("f row 8", 3)], problems)
+    with pytest.raises(DataError, match=r"row 7: ECQA: no column q_op1, .* \(found: q_text, taskB"):
+        problems.check()
+    assert problems.items[1][0] == "f row 8"

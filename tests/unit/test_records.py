@@ -26,6 +26,12 @@ def read(path: Path, layout: str = "arc") -> tuple[list[Row], Reading]:
     return list(read_layout(path, LAYOUTS[layout], reading)), reading
 
 
+def settled(reading: Reading) -> None:
+    """Raises DataError for problems, and for more unusable records than a few."""
+    reading.settle()
+    reading.problems.check()
+
+
 def write(path: Path, records: list[Any]) -> Path:
     if path.suffix == ".parquet":
         parquet.write_table(pa.Table.from_pylist(records), path)
@@ -44,7 +50,7 @@ def numbered(n: int, **change: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", ["f.parquet", "f.json", "f.jsonl", "f.jsonl.gz"])
 def test_every_form_gives_the_same_rows(tmp_path: Path, name: str) -> None:
     rows, reading = read(write(tmp_path / name, numbered(3)))
-    reading.check()
+    settled(reading)
     assert [row.question for row in rows] == [f"What is hot, {i}?" for i in range(3)]
     assert {row.answer for row in rows} == {"B"}
     assert str(tmp_path / name) in rows[2].where
@@ -62,9 +68,10 @@ def test_our_schema_is_recognised_also_where_columns_overlap(tmp_path: Path) -> 
         ("a.jsonl", "arc", [OWN]),
         ("b.jsonl", "gsm8k", [{**OWN, "explanation": ["so"], "choices": []}]),
         ("c.parquet", "gsm8k", [{**OWN, "explanation": ["so"]}]),
+        ("e.jsonl", "gsm8k", [{"id": "1", **OWN}]),
     ):
         rows, reading = read(write(tmp_path / name, records), layout)
-        reading.check()
+        settled(reading)
         assert [row.answer for row in rows] == ["4"]
     rows, _ = read(write(tmp_path / "d.jsonl", [GSM8K]), "gsm8k")
     assert [row.answer for row in rows] == ["1200"]
@@ -73,7 +80,7 @@ def test_our_schema_is_recognised_also_where_columns_overlap(tmp_path: Path) -> 
 def test_columns_of_neither_are_one_problem(tmp_path: Path) -> None:
     _, reading = read(write(tmp_path / "f.parquet", [{"text": "a", "label": 1}] * 40))
     with pytest.raises(DataError) as caught:
-        reading.check()
+        settled(reading)
     message = str(caught.value)
     assert message.startswith("1 problem in the data")
     assert "neither of arc (no id, question, choices, answerKey) nor of our own" in message
@@ -83,7 +90,7 @@ def test_columns_of_neither_are_one_problem(tmp_path: Path) -> None:
 def test_a_few_unusable_records_are_left_out_and_named(tmp_path: Path) -> None:
     path = write(tmp_path / "f.jsonl", [*numbered(19), BAD])
     rows, reading = read(path)
-    reading.check()
+    settled(reading)
     assert len(rows) == 19
     assert list(reading.left_out) == [f"{path} line 20"]
     [warning] = reading.warnings
@@ -94,13 +101,13 @@ def test_a_few_unusable_records_are_left_out_and_named(tmp_path: Path) -> None:
 def test_many_unusable_records_are_refused(tmp_path: Path) -> None:
     _, reading = read(write(tmp_path / "f.jsonl", [*numbered(7), *[BAD] * 3]))
     with pytest.raises(DataError, match="3 problems in the data"):
-        reading.check()
+        settled(reading)
 
 
 def test_problems_of_our_schema_are_never_left_out(tmp_path: Path) -> None:
     _, reading = read(write(tmp_path / "f.jsonl", [*[OWN] * 50, {"question": "b?"}]))
     with pytest.raises(DataError, match=r"line 51: no answer \(found: question\)"):
-        reading.check()
+        settled(reading)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +127,7 @@ def test_unusable_files(tmp_path: Path, name: str, content: bytes, reason: str) 
     rows, reading = read(tmp_path / name)
     assert rows == []
     with pytest.raises(DataError, match=reason):
-        reading.check()
+        settled(reading)
 
 
 def test_a_row_of_a_megabyte_is_read(tmp_path: Path) -> None:
@@ -161,3 +168,15 @@ def test_a_missing_part_of_a_split_is_named(tmp_path: Path) -> None:
     folder = files(tmp_path, "train-00000-of-00003.parquet", "train-00002-of-00003.parquet")
     with pytest.raises(DataError, match=r"train: of 3 parts \(from 0\), 1 is missing"):
         split_files(folder, "train")
+
+
+def test_files_of_one_split_in_several_folders_are_refused(tmp_path: Path) -> None:
+    both = files(tmp_path, "ARC-Challenge/train.parquet", "ARC-Easy/train-00000-of-00001.parquet")
+    with pytest.raises(DataError, match=r"several folders: ARC-Challenge, ARC-Easy; .*subset=ARC-"):
+        split_files(both, "train")
+    assert names(both / "ARC-Easy", "train") == ["train-00000-of-00001.parquet"]
+    nested = files(tmp_path / "n", "a/train/0.parquet", "b/train/0.parquet")
+    with pytest.raises(DataError, match=r"several folders: a, b; "):
+        split_files(nested, "train")
+    one = files(tmp_path / "o", "train/x/0.parquet", "train/y/0.parquet")
+    assert names(one, "train") == ["train/x/0.parquet", "train/y/0.parquet"]

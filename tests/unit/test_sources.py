@@ -117,6 +117,7 @@ def test_missing_fields_are_named_with_what_was_found(tmp_path: Path) -> None:
         (b"[1]", "a JSON object is expected, not a list"),
         (b"[" * 100_000, "malformed JSON"),
         (b'{"question": "\xff"}', "line 1: not UTF-8 (byte 15)"),
+        (b'\xef\xbb\xbf  {"question": "\xff"}', "line 1: not UTF-8 (byte 20)"),
         ("{}".encode("utf-16"), "is UTF-16"),
         (gzip.compress(b"x" * 50_000, mtime=0)[:-20], "truncated or damaged"),
         (b"\x1f\x8bnonsense", "truncated or damaged"),

@@ -7,19 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from elad_exp.data.layouts import Layout, recognised
+from elad_exp.data.check_files import Found, read_files
 from elad_exp.data.lengths import Lengths, MakeRuler, words
 from elad_exp.data.near import Pair, near_pairs
-from elad_exp.data.records import Reading, read_layout, read_records, split_files
 from elad_exp.data.rows import Problems, Row, answer_kind
-from elad_exp.data.sources import collect
+from elad_exp.data.sources import apart, collect
 from elad_exp.data.usable import gradable
-from elad_exp.errors import DataError
 from elad_exp.tasks.families import check_answers
 from elad_exp.tasks.reasoning import ReasoningTask
 from elad_exp.types import Explanation, Record, Sample
-
-_SPLITS = {"pool": "train", "dev": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,7 @@ def check_path(
 
     Args:
         path: A file in our schema or in a known dataset's columns, or a folder with files named
-            after splits.
+            after splits, or after ANLI's rounds of them.
         answers: Family of answers in our schema, see `JsonlTask`.
         ruler: Makes what lengths are measured with.
         instruction: Line between question and explanation, see `ReasoningTask`.
@@ -92,29 +88,35 @@ def check_path(
         ConfigError: `answers` is unknown.
     """
     check_answers(answers)
-    reading = Reading()
-    layout, read = _read(path, reading)
-    reading.settle()
-    every = [row for group in read.values() for row in group]
-    kind, canonical = answer_kind(every, layout.answers if layout else answers, reading.problems)
-    places = {row.where: row for row in canonical}
-    left_out = dict(reading.left_out)
+    found = read_files(path)
+    every = [row for group in found.rows.values() for row in group]
+    layout, problems = found.layout, found.problems
+    kind, places = _fitting(found, every, layout.answers if layout else answers)
+    left_out: dict[str, str] = {}
+    for reading in found.readings.values():
+        reading.settle()
+        problems.items += reading.problems.items
+        left_out |= reading.left_out
     usable = {
         split: list(gradable((places[r.where] for r in group if r.where in places), left_out))
-        for split, group in read.items()
+        for split, group in found.rows.items()
     }
     rows = [row for group in usable.values() for row in group]
+    counts, duplicates = _without_copies(usable)
+    if not problems.items:
+        _name_empty(path, counts, left_out | duplicates, problems)
     balance = Counter(row.answer for row in rows)
     report = Report(
         path=str(path),
         layout=layout.name if layout else "",
         splits={split: len(group) for split, group in usable.items()},
         rows=len(rows),
-        problems=_joined(reading.problems),
+        problems=_joined(problems),
         left_out=left_out,
         answers=kind if every else "",
         balance=dict(balance.most_common(10)),
         distinct_answers=len(balance),
+        duplicates=duplicates,
     )
     if not rows:
         return report
@@ -122,34 +124,39 @@ def check_path(
     return _measured(report, usable, task, ruler)
 
 
-def _read(path: Path, reading: Reading) -> tuple[Layout | None, dict[str, list[Row]]]:
-    files = {"pool": [path]}
-    if path.is_dir():
-        files = _splits(path)
-        if not files:
-            reading.problems.add(
-                str(path), "is a folder without a file of the split train, validation or test"
-            )
-    layout = None
-    for group in files.values():
-        first = next(iter(read_records(group[0], Problems())), None)
-        if first is not None and isinstance(first[1], Mapping):
-            layout = recognised(first[1])
-            break
-    return layout, {
-        split: [row for file in group for row in read_layout(file, layout, reading)]
-        for split, group in files.items()
-    }
+def _fitting(found: Found, every: list[Row], answers: str) -> tuple[str, dict[str, Row]]:
+    """The kind of answers, and by place the rows that are of it."""
+    misfits = Problems()
+    kind, canonical = answer_kind(every, answers, misfits)
+    for where, reason in misfits.items:
+        if where in found.foreign:
+            found.foreign[where].left_out[where] = reason
+        else:
+            found.problems.add(where, reason)
+    return kind, {row.where: row for row in canonical}
 
 
-def _splits(folder: Path) -> dict[str, list[Path]]:
-    found = {}
-    for split, name in _SPLITS.items():
-        try:
-            found[split] = split_files(folder, name)
-        except DataError:  # a split that is not there is no mistake here
-            continue
-    return found
+def _without_copies(usable: Mapping[str, list[Row]]) -> tuple[dict[str, int], dict[str, str]]:
+    """Rows of each split that a run keeps, and place or id -> why it leaves one out."""
+    if not any(usable.values()):
+        return dict.fromkeys(usable, 0), {}
+    collected = collect(usable)
+    kept, asked = apart(collected.samples)
+    places = {row.key: row.where for group in usable.values() for row in group} if asked else {}
+    duplicates = collected.skipped | {places[key]: reason for key, reason in asked.items()}
+    return {split: len(kept[split]) for split in usable}, duplicates
+
+
+def _name_empty(
+    path: Path, counts: Mapping[str, int], left_out: Mapping[str, str], problems: Problems
+) -> None:
+    empty = [split for split, n in counts.items() if not n]
+    if empty:
+        where, reason = next(iter(left_out.items()))
+        problems.add(
+            str(path),
+            f"no row of {' and '.join(empty)} can be used; the first: {where}: {reason}",
+        )
 
 
 def _joined(problems: Problems) -> dict[str, str]:
@@ -187,7 +194,6 @@ def _measured(
             if ruler.room is not None and n > ruler.room
         },
         long_targets=sum(ruler.longest is not None and n > ruler.longest for n in targets),
-        duplicates=collect(usable).skipped,
         near=tuple(_near(usable)),
     )
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from elad_exp.data.layouts.base import text, text_lines
-from elad_exp.data.rows import Row
+from elad_exp.data.rows import Problems, Row
 from elad_exp.data.sentences import split_sentences
 from elad_exp.errors import DataError
 from elad_exp.types import normalise
@@ -21,24 +21,36 @@ COLUMNS = ("q_text", "q_op1", "q_op2", "q_op3", "q_op4", "q_op5", "q_ans", "task
 Key = tuple[str, frozenset[str], str]
 
 
-def explanations(records: Iterable[Any]) -> dict[Key, tuple[str, ...]]:
+def explanations(
+    records: Iterable[tuple[str, Any]], problems: Problems
+) -> dict[Key, tuple[str, ...]]:
     """Steps (sentences) by question, options and answer.
 
-    Raises:
-        DataError: A record lacks columns; names them and what was found.
+    Args:
+        records: Place and value of each record.
+        problems: Receives the records that lack columns or have no text in them.
     """
     found: dict[Key, tuple[str, ...]] = {}
-    for record in records:
-        missing = [c for c in COLUMNS if not isinstance(record, Mapping) or c not in record]
-        if missing:
-            have = ", ".join(record) if isinstance(record, Mapping) else type(record).__name__
-            raise DataError(f"ECQA: no column {', '.join(missing)} (found: {have})")
-        values = {column: text(record[column], column) for column in COLUMNS}
-        texts = frozenset(normalise(values[f"q_op{i}"]) for i in range(1, 6))
-        lines = text_lines(values["taskB"], "taskB")
-        steps = tuple(step for line in lines for step in split_sentences(line))
-        found[normalise(values["q_text"]), texts, normalise(values["q_ans"])] = steps
+    for where, record in records:
+        try:
+            key, steps = _explanation(record)
+        except DataError as error:
+            problems.add(where, f"ECQA: {error}")
+        else:
+            found[key] = steps
     return found
+
+
+def _explanation(record: Any) -> tuple[Key, tuple[str, ...]]:
+    missing = [c for c in COLUMNS if not isinstance(record, Mapping) or c not in record]
+    if missing:
+        have = ", ".join(record) if isinstance(record, Mapping) else type(record).__name__
+        raise DataError(f"no column {', '.join(missing)} (found: {have})")
+    values = {column: text(record[column], column) for column in COLUMNS}
+    texts = frozenset(normalise(values[f"q_op{i}"]) for i in range(1, 6))
+    lines = text_lines(values["taskB"], "taskB")
+    steps = tuple(step for line in lines for step in split_sentences(line))
+    return (normalise(values["q_text"]), texts, normalise(values["q_ans"])), steps
 
 
 def explained(row: Row, known: Mapping[Key, tuple[str, ...]]) -> Row:
@@ -46,3 +58,41 @@ def explained(row: Row, known: Mapping[Key, tuple[str, ...]]) -> Row:
     texts = {choice.label: normalise(choice.text) for choice in row.choices}
     steps = known.get((normalise(row.question), frozenset(texts.values()), texts[row.answer]))
     return replace(row, explanation=steps) if steps else row
+
+
+class Joined:
+    """Adds explanations to rows that have none of their own, and counts how many it found.
+
+    Args:
+        known: See `explanations`.
+    """
+
+    def __init__(self, known: Mapping[Key, tuple[str, ...]]) -> None:
+        self._known = known
+        self._own = self._asked = self._found = 0
+
+    def __call__(self, row: Row) -> Row:
+        if row.explanation:
+            self._own += 1
+            return row
+        joined = explained(row, self._known)
+        self._asked += 1
+        self._found += bool(joined.explanation)
+        return joined
+
+    def warnings(self) -> list[str]:
+        """Says for people that fewer than half of the rows were found, if so.
+
+        Raises:
+            DataError: None was, and no row has an explanation of its own.
+        """
+        if 2 * self._found >= self._asked:
+            return []
+        if not self._found and not self._own:
+            raise DataError(
+                f"none of {self._asked:,} questions has an explanation in ECQA: it is joined by "
+                "question, options and answer, so it must be of the same questions; "
+                "dataset.explanations=null goes without"
+            )
+        lacking = "questions without one of their own" if self._own else "questions"
+        return [f"{self._found:,} of {self._asked:,} {lacking} have an explanation in ECQA"]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from elad_exp.data.records import Reading
 from elad_exp.data.rows import AnswersSeen, Problems, Row, canonical, kind_hint
 from elad_exp.data.table import RowTable, TableWriter
 from elad_exp.errors import DataError
 
-Reader = Callable[[Problems], Iterable[Row]]
+Reader = Callable[[Reading], Iterable[Row]]
 """Begins anew whenever it is called; puts what is wrong into its argument."""
+Readings = dict[str, Reading]
 
 
-def tabulate(readers: Mapping[str, Reader], answers: str) -> tuple[RowTable, str]:
-    """The rows with canonical answers in a table, and their kind of answers.
+def tabulate(readers: Mapping[str, Reader], answers: str) -> tuple[RowTable, str, Readings]:
+    """The rows with canonical answers in a table, their kind of answers, and what was left out.
 
     They are read once, and under `answers=auto` once more where all rows together are of another
-    kind than the first row is by itself.
+    kind than the first row is by itself. A few records in a dataset's own columns may be unusable
+    or of another kind; rows in our schema may not.
 
     Args:
         readers: One for each split.
@@ -28,30 +31,40 @@ def tabulate(readers: Mapping[str, Reader], answers: str) -> tuple[RowTable, str
     """
     kind = None if answers == "auto" else answers
     while True:
-        table, taken_as, found, misfits = _read(readers, kind, answers)
+        readings = {split: Reading() for split in readers}
+        table, taken_as, found, misfits = _read(readers, readings, kind, answers)
         if answers != "auto" or taken_as == found:
+            for reading in readings.values():
+                reading.settle()
+                misfits.items += reading.problems.items
             misfits.check()
-            return table, taken_as
+            return table, taken_as, readings
         kind = found
 
 
 def _read(
-    readers: Mapping[str, Reader], kind: str | None, answers: str
+    readers: Mapping[str, Reader], readings: Readings, kind: str | None, answers: str
 ) -> tuple[RowTable, str, str, Problems]:
     """The table, the kind that its rows were taken as (None: that of the first), the kind of all
-    rows together, and the rows that are of another kind than they were taken as.
+    rows together, and the rows that are of another kind than they were taken as and must not be.
     """
-    problems, misfits, seen = Problems(), Problems(), AnswersSeen()
+    misfits, seen, problems = Problems(), AnswersSeen(), Problems()
     with TableWriter(list(readers)) as writer:
         for split, read in readers.items():
-            for row in read(problems):
+            reading = readings[split]
+            for row in read(reading):
                 seen.add(row)
                 kind = kind or seen.kind
                 try:
                     fitting = canonical(row, kind)
                 except DataError as error:
-                    misfits.add(row.where, f"{error}{kind_hint(answers, kind)}")
+                    reason = f"{error}{kind_hint(answers, kind)}"
+                    if reading.ours:
+                        misfits.add(row.where, reason)
+                    else:
+                        reading.left_out[row.where] = reason
                 else:
                     writer.add(split, fitting)
+            problems.items += reading.problems.items
         problems.check()
         return writer.table(), kind or answers, seen.kind, misfits

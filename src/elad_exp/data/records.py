@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from elad_exp.data.layouts import Layout
-from elad_exp.data.layouts.base import OWN_ONLY
+from elad_exp.data.layouts import Layout, ours
 from elad_exp.data.rows import Problems, Row, parse_row, read_json
 from elad_exp.errors import DataError
 
@@ -25,6 +24,10 @@ _BATCH = 1000
 _ALIASES = {"validation": ("validation", "dev", "valid", "val"), "dev": ("dev", "validation")}
 
 
+class NoSplitError(DataError):
+    """A folder has no file of a split."""
+
+
 @dataclass(slots=True)
 class Reading:
     """What was found while files were read.
@@ -34,22 +37,19 @@ class Reading:
         left_out: Place -> reason, of records in a dataset's own layout that cannot be used. They
             are not the user's to repair, so a few of them do not stop a run.
         records: Number of records read in a dataset's own layout.
+        ours: Whether the file that is being read is in our schema, of which nothing is left out.
     """
 
     problems: Problems = field(default_factory=Problems)
     left_out: dict[str, str] = field(default_factory=dict)
     records: int = 0
+    ours: bool = True
 
     def settle(self) -> None:
         """Turns unusable records into problems where they are more than a few."""
         if len(self.left_out) > _MOST_LEFT_OUT * self.records:
             self.problems.items += self.left_out.items()
             self.left_out = {}
-
-    def check(self) -> None:
-        """Raises DataError for problems, and for more unusable records than a few."""
-        self.settle()
-        self.problems.check()
 
     @property
     def warnings(self) -> list[str]:
@@ -91,6 +91,7 @@ def read_layout(path: Path, layout: Layout | None, reading: Reading) -> Iterator
             except DataError as error:
                 reading.problems.add(where, str(error))
                 return
+            reading.ours = convert is None
         if convert is not None:
             reading.records += 1
         try:
@@ -110,10 +111,9 @@ def _converter(record: Any, layout: Layout | None) -> Callable[[Any], Any] | Non
     if layout.name == "columns":
         layout.check(record)
         return layout.row
-    own = {"question", "answer"} <= record.keys()
-    if layout.fits(record) and not (own and OWN_ONLY & record.keys()):
+    if layout.fits(record) and not ours(record):
         return layout.row
-    if own:
+    if {"question", "answer"} <= record.keys():
         return None
     missing = [column for column in layout.columns if column not in record]
     raise DataError(
@@ -129,16 +129,18 @@ def split_files(folder: Path, split: str) -> list[Path]:
     `NAME_SPLIT.jsonl`; `validation` and `dev` are found under either name.
 
     Raises:
-        DataError: There is no such file, or a part of the split is missing.
+        NoSplitError: There is no such file.
+        DataError: A part of the split is missing, or it lies in several folders.
     """
     found = sorted(p for p in folder.rglob("*") if p.name.endswith(ENDINGS) and p.is_file())
     for name in names_of(split):
         for belongs in (_is_part, _ends_with):
             if files := [path for path in found if belongs(path, folder, name)]:
+                _check_folders(files, folder, name)
                 _check_parts(files)
                 return files
     shown = ", ".join(str(path.relative_to(folder)) for path in found[:10]) or "no data file"
-    raise DataError(
+    raise NoSplitError(
         f"{folder} has no file of the split {split} ({', '.join(ENDINGS)}); found: {shown}"
     )
 
@@ -156,6 +158,22 @@ def _is_part(path: Path, folder: Path, split: str) -> bool:
 
 def _ends_with(path: Path, folder: Path, split: str) -> bool:
     return re.search(rf"[-_]{re.escape(split)}(-|$)", path.name.split(".")[0]) is not None
+
+
+def _check_folders(files: Iterable[Path], folder: Path, split: str) -> None:
+    """Raises DataError where the split stands in several folders: these are several datasets."""
+    found = set()
+    for path in files:
+        parents = path.relative_to(folder).parts[:-1]
+        # Below a folder named after the split there may be any.
+        above = parents[: parents.index(split)] if split in parents else parents
+        found.add("/".join(above) or ".")
+    if len(found) > 1:
+        raise DataError(
+            f"{folder}: files of the split {split} lie in several folders: "
+            f"{', '.join(sorted(found))}; read one of them alone, as by dataset.subset="
+            f"{max(found)}"
+        )
 
 
 def _check_parts(files: Iterable[Path]) -> None:

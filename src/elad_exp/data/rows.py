@@ -94,19 +94,20 @@ def stream_rows(path: Path, problems: Problems) -> Iterator[Row]:
 
 def read_json(path: Path, problems: Problems) -> Iterator[tuple[str, Any]]:
     """Place (file and line) and value of each line that is not blank, in any JSON Lines file."""
-    for number, line in _lines(path, problems):
+    for number, start, line in _lines(path, problems):
         where = f"{path} line {number}"
         try:
             yield where, json.loads(line.decode("utf-8"))
         except UnicodeDecodeError as error:
-            problems.add(where, f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8")
+            byte = start + error.start + 1
+            problems.add(where, f"not UTF-8 (byte {byte}); save the file as UTF-8")
         except (ValueError, RecursionError) as error:
             hint = "; one JSON object a line is expected" if line.startswith(b"[") else ""
             problems.add(where, f"malformed JSON ({error}){hint}")
 
 
-def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines that are not blank."""
+def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, int, bytes]]:
+    """Number, bytes before the text, and text of each line that is not blank."""
     number = 0
     try:
         if path.is_dir():
@@ -119,9 +120,9 @@ def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, bytes]]:
             return
         with gzip.open(path) if start == b"\x1f\x8b" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                bare = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if bare.strip():
-                    yield number, bare.strip()
+                bare = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).lstrip()
+                if bare:
+                    yield number, len(line) - len(bare), bare.rstrip()
     except FileNotFoundError:
         problems.add(str(path), "no such file")
     except (EOFError, zlib.error, gzip.BadGzipFile):

@@ -194,16 +194,13 @@ def make_splits(
         if n is not None and n < len(official):
             unused[split] = len(official) - n
     rest, dev, test = hash_split(pool, **cut, split_seed=split_seed)
-    parts = {"dev": dev, "test": test, **parts}
-    asked: dict[str, str] = {}
-    parts["dev"] = _apart(parts["dev"], parts["test"], "test", asked)
-    rest = _apart(_apart(rest, parts["test"], "test", asked), parts["dev"], "dev", asked)
+    parts, asked = apart({"pool": rest, "dev": dev, "test": test, **parts})
     if not parts["dev"] or not parts["test"]:
         raise DataError(
             f"{len(pool)} questions are too few: dev has {len(parts['dev'])} and test "
             f"{len(parts['test'])}. Add rows, or name files for dev and test."
         )
-    if not rest:
+    if not parts["pool"]:
         raise DataError(
             f"nothing is left for the pool: dev or test has its questions ({_first(asked)}). Add "
             "questions, or ask for fewer of dev and test."
@@ -216,7 +213,20 @@ def make_splits(
         "unused": unused,
         "warnings": [*info.get("warnings", ()), *found.warnings, *_told(asked)],
     }
-    return Splits(rest, parts["dev"], parts["test"], found.gold, details)
+    return Splits(parts["pool"], parts["dev"], parts["test"], found.gold, details)
+
+
+def apart(parts: Mapping[str, SampleBook]) -> tuple[dict[str, SampleBook], dict[str, str]]:
+    """`parts` by split, of one table, so that none has a question of another whatever the choices.
+
+    It stays in `test` rather than `dev` rather than `pool`. The second is id -> reason, of the
+    samples that are taken out.
+    """
+    kept, asked = dict(parts), dict[str, str]()
+    for split, other in (("dev", "test"), ("pool", "test"), ("pool", "dev")):
+        if split in kept and other in kept:
+            kept[split] = _apart(kept[split], kept[other], other, asked)
+    return kept, asked
 
 
 def _apart(samples: SampleBook, others: SampleBook, name: str, asked: dict[str, str]) -> SampleBook:

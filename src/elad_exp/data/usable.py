@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from elad_exp.data.near import near_warnings
 from elad_exp.data.rows import Row
+from elad_exp.errors import DataError
 from elad_exp.protocols import Splits
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,22 @@ def gradable(rows: Iterable[Row], left_out: dict[str, str]) -> Iterator[Row]:
             left_out[row.where] = reason
         else:
             yield row
+
+
+def check_graded(counts: Mapping[str, int], ungradable: Mapping[str, str]) -> None:
+    """Raises DataError where `gradable` left out rows and a split has none.
+
+    Args:
+        counts: Rows of each split that are left.
+        ungradable: See `gradable`.
+    """
+    empty = [split for split, n in counts.items() if not n]
+    if empty and ungradable:
+        where, reason = next(iter(ungradable.items()))
+        raise DataError(
+            f"no row of {' and '.join(empty)} is left: {len(ungradable):,} have their right answer "
+            f"under two labels; the first: {where}: {reason}. Give each choice its own text."
+        )
 
 
 def complete(splits: Splits, ungradable: Mapping[str, str]) -> Splits:

@@ -29,6 +29,10 @@ class AnliTask(HubTask):
     def __init__(self, *, rounds: Sequence[int] = ROUNDS, **given: Any) -> None:
         if not rounds or set(rounds) - set(ROUNDS) or len(set(rounds)) < len(rounds):
             raise ConfigError(f"dataset.rounds={list(rounds)}: name one or more of 1, 2, 3, once")
-        parts = {"pool": "train", "dev": "dev", "test": "test"}
-        splits = {split: [f"{part}_r{n}" for n in rounds] for split, part in parts.items()}
-        super().__init__(layout="anli", splits=splits, **given)
+        super().__init__(layout="anli", splits=round_splits(rounds), **given)
+
+
+def round_splits(rounds: Sequence[int] = ROUNDS) -> dict[str, list[str]]:
+    """`pool`, `dev` and `test` -> the hub's names of `rounds`, such as `train_r1`."""
+    parts = {"pool": "train", "dev": "dev", "test": "test"}
+    return {split: [f"{part}_r{n}" for n in rounds] for split, part in parts.items()}

@@ -9,18 +9,26 @@ repository can run, because none is fetched.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from elad_exp.assets import AssetRecord, hub
 from elad_exp.assets.models import unreachable
 from elad_exp.data.intake import tabulate
 from elad_exp.data.layouts import LAYOUTS, Layout, mapped
-from elad_exp.data.records import ENDINGS, Reading, names_of, read_layout, split_files
-from elad_exp.data.rows import Problems, Row
+from elad_exp.data.records import (
+    ENDINGS,
+    NoSplitError,
+    Reading,
+    names_of,
+    read_layout,
+    split_files,
+)
+from elad_exp.data.rows import Row
 from elad_exp.data.sources import make_splits, source_ids
-from elad_exp.data.usable import complete, gradable
+from elad_exp.data.usable import check_graded, complete, gradable
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
 from elad_exp.tasks.families import check_answers
@@ -33,6 +41,26 @@ _SPLITS = ("pool", "dev", "test")
 Files = Mapping[str, Sequence[Path]]
 
 
+class Explainer(Protocol):
+    """Adds explanations that stand in another dataset."""
+
+    def __call__(self, row: Row) -> Row:
+        """`row` with its explanation, if there is one."""
+
+    def warnings(self) -> list[str]:
+        """What is to be said after the last row. Raises DataError where nothing fitted."""
+
+
+class Unexplained:
+    """Leaves rows as they are."""
+
+    def __call__(self, row: Row) -> Row:
+        return row
+
+    def warnings(self) -> list[str]:
+        return []
+
+
 class HubTask(ReasoningTask):
     """Questions of a dataset on the hub, in its own columns.
 
@@ -42,7 +70,8 @@ class HubTask(ReasoningTask):
     Args:
         name: Name in results.
         repo: OWNER/NAME on the hub; may be None where `path` is given.
-        subset: Folder of the repository (the hub calls it a configuration); None: all of it.
+        subset: Folder of the repository (the hub calls it a configuration), or of a folder `path`
+            that has it; None: all of it.
         revision: Branch, tag or commit; None: the default branch.
         splits: `pool`, `dev` and `test` -> the hub's name of the split, or several names; None or
             absent: cut from the pool.
@@ -98,18 +127,16 @@ class HubTask(ReasoningTask):
         records, files = self._local(self.path) if self.path is not None else self._fetched()
         explain, further = self.explainer()
         ungradable: dict[str, str] = {}
-        readings: dict[str, Reading] = {}
 
-        def read(problems: Problems, split: str) -> Iterator[Row]:
-            reading = readings[split] = Reading(problems)
+        def read(reading: Reading, split: str) -> Iterator[Row]:
             for path in files[split]:
                 yield from gradable(
                     map(explain, read_layout(path, self.layout, reading)), ungradable
                 )
-            reading.settle()
 
         readers = {split: partial(read, split=split) for split in files}
-        table, self.answers = tabulate(readers, self.answers)
+        table, self.answers, readings = tabulate(readers, self.answers)
+        check_graded(table.counts(), ungradable)
         splits = make_splits(
             table,
             n_dev=self.n_dev,
@@ -120,7 +147,10 @@ class HubTask(ReasoningTask):
                 "source": records[0].source,
                 "revision": records[0].revision,
                 "assets": [record.to_dict() for record in (*records, *further)],
-                "warnings": [text for found in readings.values() for text in found.warnings],
+                "warnings": [
+                    *(text for found in readings.values() for text in found.warnings),
+                    *explain.warnings(),
+                ],
             },
         )
         for found in readings.values():
@@ -130,11 +160,11 @@ class HubTask(ReasoningTask):
         logger.info("%s (%s)", describe(self.name, splits, {"": table}), records[0].source)
         return splits
 
-    def explainer(self) -> tuple[Callable[[Row], Row], Sequence[AssetRecord]]:
-        """What adds explanations that stand elsewhere to a row, and where they stand; overridden
-        where there are any.
+    def explainer(self) -> tuple[Explainer, Sequence[AssetRecord]]:
+        """What adds explanations that stand elsewhere, and where they stand; overridden where there
+        are any.
         """
-        return lambda row: row, ()
+        return Unexplained(), ()
 
     def _fetched(self) -> tuple[list[AssetRecord], Files]:
         assert self.repo is not None
@@ -145,11 +175,12 @@ class HubTask(ReasoningTask):
             if not path.is_file():
                 raise DataError(f"dataset.path={path}: no such file or folder")
             return [file_record(path)], {"pool": [path]}
+        root = path / self.subset if self.subset and (path / self.subset).is_dir() else path
         files = {}
         for split, names in self.splits.items():
             try:
-                files[split] = [file for name in names for file in split_files(path, name)]
-            except DataError as error:
+                files[split] = [file for name in names for file in split_files(root, name)]
+            except NoSplitError as error:
                 cut = f", or dataset.splits.{split}=null to cut {split} from the pool"
                 raise DataError(
                     f"{error}; name another split by dataset.splits.{split}=NAME"

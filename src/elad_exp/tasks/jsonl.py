@@ -10,9 +10,10 @@ from pathlib import Path
 from elad_exp.assets.cache import sha256_of
 from elad_exp.assets.catalogue import AssetRecord
 from elad_exp.data.intake import tabulate
-from elad_exp.data.rows import Problems, Row, stream_rows
+from elad_exp.data.records import Reading
+from elad_exp.data.rows import Row, stream_rows
 from elad_exp.data.sources import make_splits, source_ids
-from elad_exp.data.usable import complete, gradable
+from elad_exp.data.usable import check_graded, complete, gradable
 from elad_exp.protocols import Splits
 from elad_exp.tasks.reasoning import ReasoningTask
 
@@ -72,11 +73,12 @@ class JsonlTask(ReasoningTask):
         """
         ungradable: dict[str, str] = {}
 
-        def read(problems: Problems, path: Path) -> Iterator[Row]:
-            return gradable(stream_rows(path, problems), ungradable)
+        def read(reading: Reading, path: Path) -> Iterator[Row]:
+            return gradable(stream_rows(path, reading.problems), ungradable)
 
         readers = {split: partial(read, path=path) for split, path in self.paths.items()}
-        table, self.answers = tabulate(readers, self.answers)
+        table, self.answers, _ = tabulate(readers, self.answers)
+        check_graded(table.counts(), ungradable)
         splits = make_splits(
             table,
             n_dev=self.n_dev,

@@ -14,7 +14,7 @@ from elad_exp.data.layouts import aqua, gsm8k, lettered, nli
 from elad_exp.data.layouts.base import NLI, NUMBER, OWN_ONLY, Layout
 from elad_exp.data.layouts.mapped import mapped
 
-__all__ = ["LAYOUTS", "Layout", "mapped", "recognised"]
+__all__ = ["LAYOUTS", "Layout", "mapped", "ours", "recognised"]
 
 LAYOUTS = {
     layout.name: layout
@@ -34,12 +34,24 @@ LAYOUTS = {
 }
 
 
+def ours(record: Mapping[str, Any]) -> bool:
+    """Whether `record` is in our own schema, though it may have the columns of a dataset as well.
+
+    It has `question` and `answer`, and either a column that only our schema has or those of no
+    dataset but GSM8K, which has these two alone, without the mark of GSM8K's results.
+    """
+    if not {"question", "answer"} <= record.keys():
+        return False
+    others = [layout for layout in LAYOUTS.values() if layout.fits(record)]
+    others.remove(LAYOUTS["gsm8k"])
+    return not OWN_ONLY.isdisjoint(record) or (
+        not others and gsm8k.MARK not in str(record["answer"])
+    )
+
+
 def recognised(record: Mapping[str, Any]) -> Layout | None:
     """The layout whose columns `record` has; None for a record of our own schema, or of none."""
-    fitting = [layout for layout in LAYOUTS.values() if layout.fits(record)]
-    if not OWN_ONLY.isdisjoint(record) or (
-        # Our own schema has these two columns as well.
-        fitting == [LAYOUTS["gsm8k"]] and gsm8k.MARK not in str(record["answer"])
-    ):
+    if ours(record):
         return None
+    fitting = [layout for layout in LAYOUTS.values() if layout.fits(record)]
     return max(fitting, key=lambda layout: len(layout.columns), default=None)

@@ -44,11 +44,13 @@ def commonsenseqa(record: Mapping[str, Any]) -> dict[str, Any]:
 def arc(record: Mapping[str, Any]) -> dict[str, Any]:
     """Some questions label their options 1 to 4: labels become A, B, C... by position."""
     found = options(record["choices"])
-    letters = {label: LETTERS[i] for i, (label, _) in enumerate(found[: len(LETTERS)])}
+    if len(found) > len(LETTERS):
+        raise DataError(f"{len(found)} choices; at most {len(LETTERS)} can be")
+    letters = {label: LETTERS[i] for i, (label, _) in enumerate(found)}
     key = text(record["answerKey"], "answerKey")
     if key and key not in letters:
         raise DataError(f"answerKey {key!r} is not among the choices {', '.join(letters)}")
-    relabelled = [(letters[label], words) for label, words in found if label in letters]
+    relabelled = [(letters[label], words) for label, words in found]
     return _row({**record, "answerKey": letters.get(key, "")}, relabelled)
 
 

@@ -18,9 +18,9 @@ def mapped(columns: Mapping[str, str | None]) -> Layout:
 
     `choices` may be a list of texts (labels A, B, C... by position), a list of objects with `label`
     and `text`, or an object of two lists. The answer is then a label, or else a position from 0 (a
-    whole number), or else the text of exactly one choice. Without choices it is a string, a number,
-    or a truth value (yes or no). A string of explanation is split into lines and each line into
-    sentences; a list has a step in each item.
+    whole number; not where the labels are whole numbers), or else the text of exactly one choice.
+    Without choices it is a string, a number, or a truth value (yes or no). A string of explanation
+    is split into lines and each line into sentences; a list has a step in each item.
 
     Args:
         columns: Field -> column, see `FIELDS`; `question` and `answer` are needed.
@@ -73,6 +73,12 @@ def _answer(value: Any, choices: list[tuple[str, str]]) -> Any:
     if str(value).strip() in labels:
         return str(value).strip()
     if isinstance(value, int) and not isinstance(value, bool):
+        # Read as positions here and as labels in the rows above, 0, 1, 2 would mean 1, 1, 2.
+        if all(label.isdecimal() for label in labels):
+            raise DataError(
+                f"answer {value} is none of the labels {', '.join(labels)}; where these are whole "
+                "numbers a whole number is a label, and no position"
+            )
         if not 0 <= value < len(choices):
             raise DataError(f"answer {value} is no position among {len(choices)} choices (from 0)")
         return labels[value]

@@ -15,9 +15,8 @@ from typing import Any
 
 from elad_exp.data.layouts.base import LETTERS, text
 from elad_exp.errors import DataError
+from elad_exp.tasks.nli import CLASSES
 
-# In the order of both datasets' class labels 0, 1, 2.
-RELATIONS = ("entailment", "neutral", "contradiction")
 _ASK = "Does the premise entail the hypothesis, contradict it, or neither?"
 
 
@@ -44,20 +43,21 @@ def _row(record: Mapping[str, Any], steps: list[str], source_id: Any) -> dict[st
     return {
         **({"id": source_id} if source_id else {}),
         "question": f"Premise: {premise}\nHypothesis: {hypothesis}\n{_ASK}",
-        "choices": [{"label": LETTERS[i], "text": word} for i, word in enumerate(RELATIONS)],
+        "choices": [{"label": LETTERS[i], "text": word} for i, word in enumerate(CLASSES)],
         "answer": LETTERS[number],
         "explanation": [step for step in steps if step],
-        "meta": {"premise": premise, "hypothesis": hypothesis, "label": RELATIONS[number]},
+        "meta": {"premise": premise, "hypothesis": hypothesis, "label": CLASSES[number]},
     }
 
 
 def _relation(label: Any) -> int:
-    if label in RELATIONS:
-        return RELATIONS.index(label)
-    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(RELATIONS):
+    """Its place in `CLASSES`, which is the order of both datasets' class labels 0, 1, 2."""
+    if label in CLASSES:
+        return CLASSES.index(label)
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(CLASSES):
         return label
     hint = " (-1: the annotators did not agree)" if label == -1 else ""
-    raise DataError(f"label {label!r} is none of 0, 1, 2, {', '.join(RELATIONS)}{hint}")
+    raise DataError(f"label {label!r} is none of 0, 1, 2, {', '.join(CLASSES)}{hint}")
 
 
 def _optional(record: Mapping[str, Any], name: str) -> str:
