@@ -74,6 +74,67 @@ def test_what_is_no_one_number(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *("x=5, y=6", "x = 5 or x = 6", "18, no wait = 20", "18 (or 9+11=20)", "5=6", "2x = 10"),
+        *("not 18 but x=20", "x <= 5", "x != 5", "x \u2260 5", "x \\neq y = 5", "at least x = 18"),
+        *("9 + 11 = 21", "9 + 11 = 20, then 20 + 5 = 25", "10/3 \u2248 3.33", "18 = 20 dollars"),
+    ],
+)
+def test_an_equation_whose_sides_differ_is_no_number(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        *(
+            ("9 + 11 = 20", "20"),
+            ("3*4 = 12", "12"),
+            ("3 x 4 = 12 cm", "12"),
+            ("18 = 18.0", "18.0"),
+        ),
+        *(("total = 18", "18"), ("the total cost = $18", "18"), ("**x** = 18", "18")),
+        *(("x_1 = 18", "18"), ("\\theta = 30", "30"), ("Tom's total: x = 18", "18")),
+        *(("x = 9 + 11 = 20", "20"), ("1,000 + 500 = $1,500", "1,500"), ("10 - 4 = 6", "6")),
+        *(("So, 3 * 6 = 18", "18"), ("x = 2\\sqrt{3}", "2\\sqrt{3}"), ("50% = 0.5", "0.5")),
+        *(
+            ("x \u2248 3.14", "3.14"),
+            ("3 * 4 = 2 * 6", "2 * 6"),
+            ("(x = 18)", "18"),
+            ("18 = 18.0", "18.0"),
+        ),
+    ],
+)
+def test_of_an_equation_the_last_side_counts_if_the_others_agree(text: str, wanted: str) -> None:
+    assert read(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("$10K", "10k", "10 k", "$5M", "5M", "$5 m", "$5m", "5bn", "\u20ac5 bn", "2 dozen"),
+        *("2 dozens of eggs", "5million", "5-million", "5 millions", "5 hundred thousand"),
+        *("5 lakh", "3 crore rupees", "3 * 10k", "1,000k"),
+    ],
+)
+def test_a_scale_that_is_not_understood_is_no_unit(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize("text", ["5 m", "5m", "$5$ m", "$5 \\text{ m}$", "5 km", "5 kg", "5 men"])
+def test_a_unit_that_begins_like_a_scale_is_one(text: str) -> None:
+    assert read(text) == "5"
+
+
+@pytest.mark.parametrize(
+    "text", ["5-6", "5 - 6 km", "5\u20136", "(5-6)", "$5-$6", "1.5-2.5", "2023-05-01", "555-0123"]
+)
+def test_a_range_or_a_date_is_no_difference(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize(
     ("text", "wanted"),
     [
         ("$1,000.00", "1,000.00"),
