@@ -82,6 +82,20 @@ def test_other_values_and_those_that_are_none(one: str, other: str) -> None:
         *("\\sqrt{" * 20 + "2" + "}" * 20, "\\sqrt[99999]{2}", "10^{-999999999}", "1e999999999"),
         *("\\int_0^1 x", "\\sum_{n=1}^{999999999} n", "x^2 + y^2", "__import__('os').getpid()"),
         *("lambda: 0", "\\input{/etc/passwd}", "{}", "()", "^", "\\", "\\frac", "1 2 3 * 4"),
+        *(
+            "+2",
+            "*2",
+            "/2",
+            "^3",
+            "2 --",
+            "2 * / 3",
+            "18\\sqrt",
+            "(2)3",
+            "{2}",
+            "()2",
+            "1/0",
+            "1/(2-2)",
+        ),
     ],
 )
 def test_what_could_take_long_or_is_no_arithmetic_is_refused_at_once(text: str) -> None:

@@ -47,7 +47,7 @@ _SCALES = {
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])|[0-9]+)"
 _NUMBER = re.compile(
     r"(?P<sign>(?:(?:(?<=[\s(:])|^)-\s?)?)"
-    rf"(?P<written>(?<![\w.,^])(?:(?P<whole>{_DIGITS})\s(?=[0-9]+\s?/))?"
+    rf"(?P<written>(?<![\w.,^])(?:(?P<whole>{_DIGITS})\s(?=[0-9]+\s?/\s?[0-9]))?"
     rf"(?P<number>(?:{_DIGITS}(?:\.[0-9]+)?|\.[0-9]+)(?:e[-+]?[0-9]{{1,2}}(?!\w))?)"
     r"(?:\s?/\s?(?P<divisor>[0-9]+))?)(?![0-9]|[.,][0-9])"
     rf"(?:\s?(?P<percent>%|per\s?cent\b)|\s(?P<scale>{'|'.join(_SCALES)})\b)?",
