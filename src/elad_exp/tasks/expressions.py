@@ -106,7 +106,10 @@ def _small(text: str, tokens: list[str]) -> bool:
 
 @lru_cache(maxsize=1024)
 def _parsed(latex: str) -> Any | None:
-    """What math-verify reads; None if it cannot, or if that has no finite real value."""
+    """What math-verify reads; None if it cannot, or if that has no finite real value.
+
+    The rounded value is asked: of products with zero, left as they stand, sympy cannot tell.
+    """
     library = _math_verify()
     found = library.parse(
         f"${latex}$",
@@ -114,7 +117,7 @@ def _parsed(latex: str) -> Any | None:
         fallback_mode="no_fallback",
         parsing_timeout=None,
     )
-    return found[0] if found and found[0].is_real else None
+    return found[0] if found and found[0].evalf().is_real else None
 
 
 def _far(one: Any, other: Any) -> bool:
