@@ -52,7 +52,18 @@ def test_the_examples_in_the_documentation_are_read_as_it_says(kind: str) -> Non
         *(("YES!", "yes"), ("(no)", "no"), ('"Yes"', "yes"), ("`no`", "no"), ("FALSE", "no")),
         *(("yes - as said", "yes"), ("so the answer is no.", "no"), ("yes, that is true", "yes")),
         *(("yes and no", None), ("no: true", None), ("yesterday", None), ("not yes", None)),
-        *(("", None), ("?", None), ("maybe", None), ("yes/no", None), ("1", None)),
+        *(("No idea", None), ("No answer", None), ("no one knows", None), ("No clue.", None)),
+        *(("no information is given", None), ("No way to tell", None), ("no, one cannot", "no")),
+        *(("No. Nobody did", "no"), ("no because llamas live longer", "no"), ("no they do", "no")),
+        *(("**No** idea", None), ("no-one knows", None), ("no doubt", None), ("no problem", None)),
+        *(
+            ("yes it is", "yes"),
+            ("", None),
+            ("?", None),
+            ("maybe", None),
+            ("yes/no", None),
+            ("1", None),
+        ),
     ],
 )
 def test_yes_and_no(text: str, wanted: str | None) -> None:
@@ -154,6 +165,10 @@ WORDS = Sample("s", "?", tuple(Choice(name, "") for name in nli.CLASSES))
         *(("It neither contradicts nor entails it.", 1), ("neither, but a contradiction", None)),
         *(("contradictory", 2), ("a contradiction", 2), ("Contradicted", 2)),
         *(("entailment or neutral", None), ("contradiction, no: neutral", None)),
+        *(("neutral, since it is not stated", 1), ("contradiction because he is not asleep", 2)),
+        *(("Entailment: no other reading is possible", 0), ("it cannot be entailed", None)),
+        *(("neutral is wrong", None), ("contradiction is not right", None)),
+        *(("not neutral", None), ("non-neutral", None), ("no contradiction, it says so", None)),
         *(("does not contradict", None), ("isn't entailed", None), ("yes", None), ("", None)),
     ],
 )

@@ -118,6 +118,6 @@ class _Reader:
 
 
 def _divided(total: Real, divisor: Real) -> Real:
-    if abs(divisor) < _TINY and not (isinstance(divisor, Fraction) and divisor):
+    if not divisor or (isinstance(divisor, float) and abs(divisor) < _TINY):
         raise ZeroDivisionError
     return total / divisor
