@@ -52,7 +52,18 @@ def test_the_examples_in_the_documentation_are_read_as_it_says(kind: str) -> Non
         *(("YES!", "yes"), ("(no)", "no"), ('"Yes"', "yes"), ("`no`", "no"), ("FALSE", "no")),
         *(("yes - as said", "yes"), ("so the answer is no.", "no"), ("yes, that is true", "yes")),
         *(("yes and no", None), ("no: true", None), ("yesterday", None), ("not yes", None)),
-        *(("", None), ("?", None), ("maybe", None), ("yes/no", None), ("1", None)),
+        *(("No idea", None), ("No answer", None), ("no one knows", None), ("No clue.", None)),
+        *(("no information is given", None), ("No way to tell", None), ("no, one cannot", "no")),
+        *(("No. Nobody did", "no"), ("no because llamas live longer", "no"), ("no they do", "no")),
+        *(("**No** idea", None), ("no-one knows", None), ("no doubt", None), ("no problem", None)),
+        *(
+            ("yes it is", "yes"),
+            ("", None),
+            ("?", None),
+            ("maybe", None),
+            ("yes/no", None),
+            ("1", None),
+        ),
     ],
 )
 def test_yes_and_no(text: str, wanted: str | None) -> None:
@@ -110,6 +121,39 @@ def test_every_label_is_read_as_itself(labels: tuple[str, ...]) -> None:
     assert [FAMILIES["choice"].read(sample, label) for label in labels] == list(labels)
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        *(("A company would use it", None), ("A big dog", None), ("B is not the answer", None)),
+        *(("A is wrong, C is right", None), ("B is wrong", None), ("B isn't right", None)),
+        *(("(B) is incorrect", None), ("B: wrong", None), ("B, not correct", None)),
+        *(("B cannot be right", None), ("B is it", None), ("I think so", None)),
+        *(("B is right", "B"), ("B is the answer", "B"), ("B is correct.", "B")),
+        *(("B is the correct answer", "B"), ("B because 7 * 3 is not 18", "B")),
+        *(("B, since A is wrong", "B"), ("**B** is the right choice", "B"), ("B: not all go", "B")),
+        *(("Option B is right because it is not small", "B"), ("A is right", "A")),
+    ],
+)
+def test_a_letter_that_begins_a_sentence_is_no_label_unless_it_says_so(
+    text: str, wanted: str | None
+) -> None:
+    assert FAMILIES["choice"].read(SAMPLES["choice"], text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        *(("1.75", None), ("1,000", None), ("3.0", None), ("1.5", "1"), ("30.0", None)),
+        *(("2.5", "2"), ("30", "3"), ("3. 30", "3"), ("1, since it is", "1"), ("(2) 2.5", "2")),
+        *(("1.", "1"), ("2,5", None), ("3.", "3"), ("1:1.5", "1")),
+    ],
+)
+def test_a_label_that_is_a_number_does_not_begin_a_longer_one(
+    text: str, wanted: str | None
+) -> None:
+    assert FAMILIES["choice"].read(asked("1.5", "2.5", "30", labels="123"), text) == wanted
+
+
 WORDS = Sample("s", "?", tuple(Choice(name, "") for name in nli.CLASSES))
 
 
@@ -121,6 +165,10 @@ WORDS = Sample("s", "?", tuple(Choice(name, "") for name in nli.CLASSES))
         *(("It neither contradicts nor entails it.", 1), ("neither, but a contradiction", None)),
         *(("contradictory", 2), ("a contradiction", 2), ("Contradicted", 2)),
         *(("entailment or neutral", None), ("contradiction, no: neutral", None)),
+        *(("neutral, since it is not stated", 1), ("contradiction because he is not asleep", 2)),
+        *(("Entailment: no other reading is possible", 0), ("it cannot be entailed", None)),
+        *(("neutral is wrong", None), ("contradiction is not right", None)),
+        *(("not neutral", None), ("non-neutral", None), ("no contradiction, it says so", None)),
         *(("does not contradict", None), ("isn't entailed", None), ("yes", None), ("", None)),
     ],
 )

@@ -35,6 +35,7 @@ def _imported() -> None:
         *(("2\\sqrt{3}", "\\sqrt{12}"), ("2\u221a3", "sqrt(12)"), ("\\sqrt{16}", "4")),
         *(("2^10", "1024"), ("2**{10}", "1024"), ("10\u00b2", "100"), ("5 \\cdot 10^{3}", "5000")),
         *(("\\frac{\\pi}{2}", "pi/2"), ("2 pi", "6.283185"), ("\\frac{1+2}{4}", "75%")),
+        *(("\\sqrt{0\\pi}", "0"), ("2\\pi(9)^{-1}", "2 pi/9")),
         *(("(1 + 2)/3 km", "1"), ("2(3+4)", "14"), ("1/2 + 1/3", "5/6"), ("8^(1/3)", "2")),
     ],
 )
@@ -43,6 +44,11 @@ def test_equal_values(one: str, other: str) -> None:
         read = NUMBER.read(SAMPLE, answer)
         assert read is not None
         assert NUMBER.same(SAMPLE, read, gold)
+
+
+def test_products_with_zero_have_a_value() -> None:
+    for factor in range(100):
+        assert expressions.same(f"{factor} * 0", f"0*{factor}")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +88,20 @@ def test_other_values_and_those_that_are_none(one: str, other: str) -> None:
         *("\\sqrt{" * 20 + "2" + "}" * 20, "\\sqrt[99999]{2}", "10^{-999999999}", "1e999999999"),
         *("\\int_0^1 x", "\\sum_{n=1}^{999999999} n", "x^2 + y^2", "__import__('os').getpid()"),
         *("lambda: 0", "\\input{/etc/passwd}", "{}", "()", "^", "\\", "\\frac", "1 2 3 * 4"),
+        *(
+            "+2",
+            "*2",
+            "/2",
+            "^3",
+            "2 --",
+            "2 * / 3",
+            "18\\sqrt",
+            "(2)3",
+            "{2}",
+            "()2",
+            "1/0",
+            "1/(2-2)",
+        ),
     ],
 )
 def test_what_could_take_long_or_is_no_arithmetic_is_refused_at_once(text: str) -> None:

@@ -69,8 +69,68 @@ def test_what_only_looks_alike_is_wrong(text: str, gold: str) -> None:
     ],
 )
 def test_what_is_no_one_number(text: str) -> None:
-    answer = read(text)
-    assert answer is None or not NUMBER.same(SAMPLE, answer, answer)
+    assert read(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("x=5, y=6", "x = 5 or x = 6", "18, no wait = 20", "18 (or 9+11=20)", "5=6", "2x = 10"),
+        *("not 18 but x=20", "x <= 5", "x != 5", "x \u2260 5", "x \\neq y = 5", "at least x = 18"),
+        *("9 + 11 = 21", "9 + 11 = 20, then 20 + 5 = 25", "10/3 \u2248 3.33", "18 = 20 dollars"),
+    ],
+)
+def test_an_equation_whose_sides_differ_is_no_number(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        *(
+            ("9 + 11 = 20", "20"),
+            ("3*4 = 12", "12"),
+            ("3 x 4 = 12 cm", "12"),
+            ("18 = 18.0", "18.0"),
+        ),
+        *(("total = 18", "18"), ("the total cost = $18", "18"), ("**x** = 18", "18")),
+        *(("x_1 = 18", "18"), ("\\theta = 30", "30"), ("Tom's total: x = 18", "18")),
+        *(("x = 9 + 11 = 20", "20"), ("1,000 + 500 = $1,500", "1,500"), ("10 - 4 = 6", "6")),
+        *(("So, 3 * 6 = 18", "18"), ("x = 2\\sqrt{3}", "2\\sqrt{3}"), ("50% = 0.5", "0.5")),
+        *(
+            ("x \u2248 3.14", "3.14"),
+            ("3 * 4 = 2 * 6", "2 * 6"),
+            ("(x = 18)", "18"),
+            ("18 = 18.0", "18.0"),
+        ),
+    ],
+)
+def test_of_an_equation_the_last_side_counts_if_the_others_agree(text: str, wanted: str) -> None:
+    assert read(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("$10K", "10k", "10 k", "$5M", "5M", "$5 m", "$5m", "5bn", "\u20ac5 bn", "2 dozen"),
+        *("2 dozens of eggs", "5million", "5-million", "5 millions", "5 hundred thousand"),
+        *("5 lakh", "3 crore rupees", "3 * 10k", "1,000k"),
+    ],
+)
+def test_a_scale_that_is_not_understood_is_no_unit(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize("text", ["5 m", "5m", "$5$ m", "$5 \\text{ m}$", "5 km", "5 kg", "5 men"])
+def test_a_unit_that_begins_like_a_scale_is_one(text: str) -> None:
+    assert read(text) == "5"
+
+
+@pytest.mark.parametrize(
+    "text", ["5-6", "5 - 6 km", "5\u20136", "(5-6)", "$5-$6", "1.5-2.5", "2023-05-01", "555-0123"]
+)
+def test_a_range_or_a_date_is_no_difference(text: str) -> None:
+    assert read(text) is None
 
 
 @pytest.mark.parametrize(
@@ -94,6 +154,33 @@ def test_bare_numbers(text: str) -> None:
 @pytest.mark.parametrize("text", ["18 km", "in 1905", "two", "", "1-2", "2 pi", "1/0", "a 5"])
 def test_what_more_than_a_number_is_no_bare_one(text: str) -> None:
     assert not is_number(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["++2", "18\\sqrt", "\u00b3", "1/0", "2 *- 3 /", "3 0/", "(2)3", "1/(2-2)", "\\sqrt{-4}"],
+)
+def test_what_has_no_value_is_not_read(text: str) -> None:
+    assert read(text) is None
+
+
+SIGNS = (
+    r"0 1 2 18 1,000 0.5 + - * / ^ ( ) { } \sqrt \sqrt{ \frac{1}{ \pi \boxed{ \text{ $ % = . : ; "
+    "! , x k km million dozen not e \u00b3 \u00bd \u00d7 \u2013 \u221a \u03c0 \u2248 \uff11"
+)
+MATHEMATICS = st.lists(st.sampled_from([*SIGNS.split(), " "]), max_size=9).map("".join)
+
+
+@given(MATHEMATICS)
+def test_what_is_read_is_read_as_itself(text: str) -> None:
+    answer = read(text)
+    assert answer is None or read(answer) == answer
+
+
+@given(MATHEMATICS)
+def test_what_is_read_is_the_same_as_itself(text: str) -> None:
+    answer = read(text)
+    assert answer is None or NUMBER.same(SAMPLE, answer, answer)
 
 
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**9))

@@ -3,10 +3,11 @@ r"""Short expressions that have a value, `3 * 4` or `2\sqrt{3}`, compared by mat
 The texts come from a model and are compared inside the training process, whose signals are in use,
 so none of math-verify's time limits, which need SIGALRM, is set. Instead a text is refused before
 it gets there unless it is arithmetic with numbers, roots and pi that cannot take long: few and
-short numbers, no power with a large exponent, no power of a power.
+short numbers, no power with a large exponent, no power of a power. And it must have a value.
 
     3 * 4, (1+2)/3, 2\sqrt{3}, 2^10, \frac{\pi}{2}, 2 pi     read
     9^9^9, 2^{100}, 2x + 1, 5!, 1e400, sin(1), [1, 2]        refused
+    +2, ^3, 18\sqrt, 2--, (2)3, 1/0, \sqrt{-1}                refused: see `arithmetic`
 
 As math-verify has it, values are the same if they are equal, or if one is written as a decimal
 and they agree to six places.
@@ -17,9 +18,10 @@ from __future__ import annotations
 import logging
 import re
 from functools import lru_cache
-from itertools import pairwise
 from math import prod
 from typing import Any
+
+from elad_exp.tasks import arithmetic
 
 LONGEST = 80
 """Characters."""
@@ -41,6 +43,7 @@ _PLAIN = (
     (re.compile(r"\*\*"), "^"),
     (re.compile(r"(?<![\\a-zA-Z])sqrt\b|\u221a"), r"\\sqrt "),
     (re.compile(r"(?<![\\a-zA-Z])pi\b|\u03c0"), r"\\pi "),
+    (re.compile(r"\\pi\s*\("), r"\\pi*("),  # no function
     (re.compile(r"\u00d7|\u00b7"), "*"),
     (re.compile(r"\u00f7"), "/"),
 )
@@ -75,14 +78,10 @@ def _latex(text: str) -> str | None:
     text = re.sub(r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}", text)
     text = re.sub(r"\\sqrt\s*([0-9]+)", r"\\sqrt{\1}", text)
     tokens = _TOKEN.findall(text)
-    whole = "".join(tokens) == text and not _broken([token for token in tokens if token.strip()])
-    return text.strip() if whole and _small(text, tokens) else None
-
-
-def _broken(tokens: list[str]) -> bool:
-    """Whether two numbers stand side by side, or an operator at the end."""
-    numbers = [_NUMBER.fullmatch(token) is not None for token in tokens]
-    return any(map(all, pairwise(numbers))) or tokens[-1:] in [["+"], ["-"], ["*"], ["/"], ["^"]]
+    if "".join(tokens) != text or not _small(text, tokens):
+        return None
+    found = arithmetic.value([token for token in tokens if token.strip()])
+    return text.strip() if found is not None else None
 
 
 def _small(text: str, tokens: list[str]) -> bool:
@@ -107,7 +106,10 @@ def _small(text: str, tokens: list[str]) -> bool:
 
 @lru_cache(maxsize=1024)
 def _parsed(latex: str) -> Any | None:
-    """What math-verify reads; None if it cannot, or if that has no finite real value."""
+    """What math-verify reads; None if it cannot, or if that has no finite real value.
+
+    The rounded value is asked: of products with zero, left as they stand, sympy cannot tell.
+    """
     library = _math_verify()
     found = library.parse(
         f"${latex}$",
@@ -115,7 +117,7 @@ def _parsed(latex: str) -> Any | None:
         fallback_mode="no_fallback",
         parsing_timeout=None,
     )
-    return found[0] if found and found[0].is_real else None
+    return found[0] if found and found[0].evalf().is_real else None
 
 
 def _far(one: Any, other: Any) -> bool:

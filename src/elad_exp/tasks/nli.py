@@ -13,6 +13,8 @@ The question has three choices, labelled in any way, that are `entailment`, `neu
     Answer: A) neutral                     A: where label and word disagree, the label decides
     Answer: neutral or contradiction       None: two answers
     Answer: it does not entail             None: that leaves two
+    Answer: neutral, since it is not said  B: what is denied after the class is a remark ...
+    Answer: neutral is wrong               None: ... unless it is the class
     Answer: A contradiction                None: label or article?
 """
 
@@ -22,7 +24,7 @@ import re
 from collections.abc import Mapping
 
 from elad_exp.tasks.answers import Asked, first_word, spoken
-from elad_exp.tasks.choice import OneChoice
+from elad_exp.tasks.choice import OneChoice, denied
 
 CLASSES = ("entailment", "neutral", "contradiction")
 _FORMS = {
@@ -49,10 +51,13 @@ class Inference:
         if label or first_word(spoken(text))[0] in self.labels(asked):
             return label  # None: a second label follows the first
         said = _NEITHER.sub("neither", spoken(text).casefold())
-        named = {match.lastgroup for match in _CLASS.finditer(said)}
-        if len(named) != 1 or _NEGATION.search(said):
+        named = list(_CLASS.finditer(said))
+        if len({match.lastgroup for match in named}) != 1:
             return None
-        return classes(asked).get(str(named.pop()))
+        first = named[0]
+        if _NEGATION.search(said[: first.start()]) or denied(said[first.end() :]):
+            return None
+        return classes(asked).get(str(first.lastgroup))
 
     def same(self, asked: Asked, answer: str, right: str) -> bool:
         return answer == right

@@ -7,11 +7,15 @@ r"""Answers that are one number, with or without a unit, or a short expression t
     Answer: 1 1/2 cups          1 1/2
     Answer: 5 million people    5 million
     Answer: \boxed{18}          18
-    Answer: x = -\frac{1}{2}    -1/2: of an equation, the last side
+    Answer: x = -\frac{1}{2}    -1/2: of an equation, the last side ...
+    Answer: 9 + 11 = 20         20
+    Answer: x = 5, y = 6        None: ... if every other is a name or has the same value
     Answer: 2\sqrt{3} cm        2\sqrt{3}: an expression stays as it is, see `expressions`
     Answer: 18, no wait: 20     None: two numbers
     Answer: 2 hours 30 minutes  None
     Answer: more than 18        None: that is not the number
+    Answer: $10K                None: 10 or 10,000? Nor are 5M, $5m, 5bn and 2 dozen read
+    Answer: 5-6                 None: a range, no difference; the same goes for a date
     Answer: eighteen            None: no digits
 
 Two numbers are the same if their values are, exactly: 1,000 is 1000.0, and 0.33 is not 1/3. A
@@ -43,7 +47,7 @@ _SCALES = {
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])|[0-9]+)"
 _NUMBER = re.compile(
     r"(?P<sign>(?:(?:(?<=[\s(:])|^)-\s?)?)"
-    rf"(?P<written>(?<![\w.,^])(?:(?P<whole>{_DIGITS})\s(?=[0-9]+\s?/))?"
+    rf"(?P<written>(?<![\w.,^])(?:(?P<whole>{_DIGITS})\s(?=[0-9]+\s?/\s?[0-9]))?"
     rf"(?P<number>(?:{_DIGITS}(?:\.[0-9]+)?|\.[0-9]+)(?:e[-+]?[0-9]{{1,2}}(?!\w))?)"
     r"(?:\s?/\s?(?P<divisor>[0-9]+))?)(?![0-9]|[.,][0-9])"
     rf"(?:\s?(?P<percent>%|per\s?cent\b)|\s(?P<scale>{'|'.join(_SCALES)})\b)?",
@@ -56,11 +60,24 @@ _POWER = re.compile(r"(?<![0-9][eE])(?<=[^\W\d_])\^?[0-9]")
 _SYMBOL = re.compile(r"[\d\\^*+\u221a\u221e\u03c0]|\b(?:pi|sqrt|log|ln)\b", re.IGNORECASE)
 _QUALIFIED = re.compile(
     r"\b(?:not|never|than|least|most|minus|negative|between|or (?:more|less|fewer|above|below))\b"
-    r"|[<>\u2264\u2265]",
+    r"|[<>\u2264\u2265\u2260]|!=|\\(?:neq?|[lg](?:eq?|t))(?![a-z])",
     re.IGNORECASE,
 )
 _SIDES = re.compile(r"[=\u2248]")
 _CURRENCY = re.compile(r"[$\u00a3\u00a5\u20ac\u20b9]")
+# A letter for a scale. After a currency sign that opens no LaTeX, "m" is no metre.
+_LETTER = re.compile(
+    r"(?<=[0-9])(?:\s?k|[KMB]|[bmt]n|[BMT]N)\b"
+    rf"|{_CURRENCY.pattern}\s?[0-9.,]+\s?(?:[KMBTkmbt]n?|[BMT]N)\b(?!\s*\$)"
+)
+# What `_NUMBER` took as its scale is masked: 5million, 5 hundred thousand, 2 dozen.
+_SCALE_LEFT = re.compile(rf"\b(?:{'|'.join(_SCALES)}|dozen|lakh|crore)s?\b", re.IGNORECASE)
+_RANGE = re.compile(r"\(?[0-9.]+(?:\s?-\s?[0-9.]+)+\)?")
+_WORD = r"\\?[^\W\d_]+(?:['\u2019]s)?(?:_\{?\w+\}?)?"
+_NAME = re.compile(rf"\(?{_WORD}(?:[,:]?\s{_WORD})*")
+_LEAD = re.compile(rf"^{_WORD}(?:[,:]?\s{_WORD})*[,:]?\s(?=[-(.0-9])")
+_THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3})")
+_TIMES = re.compile(r"(?<=[0-9)])\s?x\s?(?=[0-9(])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +117,7 @@ class Number:
         return found.written if isinstance(found, Value) else found
 
     def same(self, asked: Asked, answer: str, right: str) -> bool:
-        one, other = _understood(answer), _understood(right)
-        if isinstance(one, Value) and isinstance(other, Value):
-            return one.same(other)
-        return any(expressions.same(a, b) for a in _plainly(one) for b in _plainly(other))
+        return _same(_understood(answer), _understood(right))
 
     def check(self, asked: Asked, answer: str) -> str | None:
         fits = self.same(asked, answer, answer)
@@ -112,16 +126,52 @@ class Number:
 
 def is_number(text: str) -> bool:
     """Whether `text` is a number and nothing else, but for a currency or percent sign."""
-    return isinstance(_understood(text), Value) and _NUMBER.fullmatch(_said(text)) is not None
+    if not isinstance(_understood(text), Value):
+        return False
+    return _NUMBER.fullmatch(_sides(_line(text))[-1]) is not None
 
 
 @lru_cache(maxsize=1 << 13)
 def _understood(text: str) -> Value | str | None:
     """A number, or an expression as written. Cached: gold answers are asked for in each round."""
-    line = _said(text)
-    if _QUALIFIED.search(line):
+    line = _line(text)
+    if _QUALIFIED.search(line) or _LETTER.search(line):
         return None
-    return _value(line) or expressions.written(line)
+    *others, last = _sides(line) or [""]
+    found = _one(last)
+    if isinstance(found, str) and _RANGE.fullmatch(found):
+        return None
+    return found if all(_NAME.fullmatch(side) or _agrees(side, found) for side in others) else None
+
+
+def _line(text: str) -> str:
+    """The text in plain text; empty if it is too long."""
+    line = one_line(text)
+    return plain_text(line) if len(line) <= LONGEST else ""
+
+
+def _sides(line: str) -> list[str]:
+    """The sides of an equation, without currency and the punctuation around them."""
+    sides = [side for side in _SIDES.split(_CURRENCY.sub("", line)) if side.strip()]
+    return [side.strip(" \t:;!?,\"'*`_").rstrip(".").removeprefix("+") for side in sides]
+
+
+def _one(side: str) -> Value | str | None:
+    if _SCALE_LEFT.search(_NUMBER.sub(_HERE, side)):
+        return None
+    return _value(side) or expressions.written(side)
+
+
+def _agrees(side: str, found: Value | str | None) -> bool:
+    """Whether a side before the last has its value: `9 + 11`, `so 3 x 4`, `1,000 + 500`."""
+    bare = _LEAD.sub("", side)
+    return _same(_one(bare) or _one(_THOUSANDS.sub("", _TIMES.sub("*", bare))), found)
+
+
+def _same(one: Value | str | None, other: Value | str | None) -> bool:
+    if isinstance(one, Value) and isinstance(other, Value):
+        return one.same(other)
+    return any(expressions.same(a, b) for a in _plainly(one) for b in _plainly(other))
 
 
 def _plainly(found: Value | str | None) -> tuple[str, ...]:
@@ -130,15 +180,6 @@ def _plainly(found: Value | str | None) -> tuple[str, ...]:
         numbers = (number.as_integer_ratio() for number in found.meant)
         return tuple(f"{Decimal(n) / d:f}" if found.decimal else f"{n}/{d}" for n, d in numbers)
     return () if found is None else (found,)
-
-
-def _said(text: str) -> str:
-    """The last side of an equation, in plain text; empty if the text is too long."""
-    line = one_line(text)
-    if len(line) > LONGEST:
-        return ""
-    sides = [side for side in _SIDES.split(_CURRENCY.sub("", plain_text(line))) if side.strip()]
-    return sides[-1].strip(" \t:;!?,\"'*`_").rstrip(".").removeprefix("+") if sides else ""
 
 
 def _value(line: str) -> Value | None:

@@ -7,6 +7,9 @@
     Answer: no, llamas live longer     no: what follows the first word is a remark ...
     Answer: yes, or rather no          None: ... unless it names the other answer
     Answer: probably yes               None: the answer is not the first word
+    Answer: no one knows               None: a word right after "no" may belong to it ...
+    Answer: No idea                    None
+    Answer: no they do not             no: ... but for pronouns, articles and "because"
 
 Gold answers are `yes` or `no` in any case, not true or false.
 """
@@ -19,6 +22,11 @@ from elad_exp.tasks.answers import Asked, first_word, spoken
 
 YES_NO = ("yes", "no")
 _MEANING = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
+# No mark between, but for the end of an emphasis or a quotation.
+_NO_WHAT = re.compile(
+    r"[*_`\"']*\s+(?!(?:because|since|as|i|you|he|she|it|we|they|this|that|these|those|there"
+    r"|the|an?)\b)\w"
+)
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -35,7 +43,8 @@ class YesNo:
         if text in YES_NO:  # of the rows of a file, nearly all
             return text
         said = spoken(text).casefold()
-        answer = _MEANING.get(first_word(said)[0])
+        word, rest = first_word(said)
+        answer = None if word == "no" and _NO_WHAT.match(rest) else _MEANING.get(word)
         named = {_MEANING[word] for word in _WORD.findall(said) if word in _MEANING}
         return answer if named == {answer} else None
 
