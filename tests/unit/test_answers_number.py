@@ -78,6 +78,7 @@ def test_what_is_no_one_number(text: str) -> None:
         *("x=5, y=6", "x = 5 or x = 6", "18, no wait = 20", "18 (or 9+11=20)", "5=6", "2x = 10"),
         *("not 18 but x=20", "x <= 5", "x != 5", "x \u2260 5", "x \\neq y = 5", "at least x = 18"),
         *("9 + 11 = 21", "9 + 11 = 20, then 20 + 5 = 25", "10/3 \u2248 3.33", "18 = 20 dollars"),
+        *("36 items - 4 items = 36 items", "=> 18", "x => 18", "6 or 3 = 9"),
     ],
 )
 def test_an_equation_whose_sides_differ_is_no_number(text: str) -> None:
@@ -91,7 +92,12 @@ def test_an_equation_whose_sides_differ_is_no_number(text: str) -> None:
             ("9 + 11 = 20", "20"),
             ("3*4 = 12", "12"),
             ("3 x 4 = 12 cm", "12"),
-            ("18 = 18.0", "18.0"),
+            *(
+                ("18 = 18.0", "18.0"),
+                ("20 chairs - 2 chairs = 18 chairs", "18"),
+                ("=> x = 18", "18"),
+            ),
+            *(("6 packs x $3 = $18", "18"), ("2 feet * 4 feet = 8 square feet", "8")),
         ),
         *(("total = 18", "18"), ("the total cost = $18", "18"), ("**x** = 18", "18")),
         *(("x_1 = 18", "18"), ("\\theta = 30", "30"), ("Tom's total: x = 18", "18")),
@@ -101,7 +107,12 @@ def test_an_equation_whose_sides_differ_is_no_number(text: str) -> None:
             ("x \u2248 3.14", "3.14"),
             ("3 * 4 = 2 * 6", "2 * 6"),
             ("(x = 18)", "18"),
-            ("18 = 18.0", "18.0"),
+            *(
+                ("18 = 18.0", "18.0"),
+                ("20 chairs - 2 chairs = 18 chairs", "18"),
+                ("=> x = 18", "18"),
+            ),
+            *(("6 packs x $3 = $18", "18"), ("2 feet * 4 feet = 8 square feet", "8")),
         ),
     ],
 )

@@ -76,6 +76,8 @@ _RANGE = re.compile(r"\(?[0-9.]+(?:\s?-\s?[0-9.]+)+\)?")
 _WORD = r"\\?[^\W\d_]+(?:['\u2019]s)?(?:_\{?\w+\}?)?"
 _NAME = re.compile(rf"\(?{_WORD}(?:[,:]?\s{_WORD})*")
 _LEAD = re.compile(rf"^{_WORD}(?:[,:]?\s{_WORD})*[,:]?\s(?=[-(.0-9])")
+_UNITS = re.compile(r"(?<=[0-9])\s[^\W\d_]{2,}(?=\s?[-+*/)]|\sx\s|$)")
+_ARROW = re.compile(r"^(?:=>|[\u21d2\u2192])\s?(?=[^\W\d_])")
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3})")
 _TIMES = re.compile(r"(?<=[0-9)])\s?x\s?(?=[0-9(])")
 
@@ -147,7 +149,7 @@ def _understood(text: str) -> Value | str | None:
 def _line(text: str) -> str:
     """The text in plain text; empty if it is too long."""
     line = one_line(text)
-    return plain_text(line) if len(line) <= LONGEST else ""
+    return _ARROW.sub("", plain_text(line)) if len(line) <= LONGEST else ""
 
 
 def _sides(line: str) -> list[str]:
@@ -163,9 +165,11 @@ def _one(side: str) -> Value | str | None:
 
 
 def _agrees(side: str, found: Value | str | None) -> bool:
-    """Whether a side before the last has its value: `9 + 11`, `so 3 x 4`, `1,000 + 500`."""
+    """Whether a side before the last has its value: `9 + 11`, `so 3 x 4`, `1,000 m + 500 m`."""
     bare = _LEAD.sub("", side)
-    return _same(_one(bare) or _one(_THOUSANDS.sub("", _TIMES.sub("*", bare))), found)
+    return _same(
+        _one(bare) or _one(_THOUSANDS.sub("", _TIMES.sub("*", _UNITS.sub("", bare)))), found
+    )
 
 
 def _same(one: Value | str | None, other: Value | str | None) -> bool:
