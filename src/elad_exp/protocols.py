@@ -127,10 +127,36 @@ class Student(Protocol):
     """The student at inference: explains, and answers when forced to. Batches by itself."""
 
     def explain(
-        self, samples: Sequence[Sample], *, k: int = 1, temperature: float = 0.0, seed: int = 0
+        self,
+        samples: Sequence[Sample],
+        *,
+        k: int = 1,
+        temperature: float = 0.0,
+        seed: int = 0,
+        greedy: bool = False,
     ) -> list[list[Explanation]]:
         """`k` explanations per sample, greedy at temperature 0, with step log-probabilities
-        and entropies. Order follows `samples`. Equal arguments give equal results.
+        and entropies. With `greedy` the greedy one stands before the `k` sampled ones, and costs
+        no pass of its own. Order follows `samples`. Equal arguments give equal results.
+        """
+        ...
+
+    def explain_from(
+        self,
+        items: Sequence[tuple[Sample, tuple[str, ...]]],
+        *,
+        k: int = 1,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[list[Explanation]]:
+        """As `explain`, but the student goes on after the given steps. They come first in every
+        explanation, without log-probability and entropy. `[]` where they exceed the context.
+        """
+        ...
+
+    def forced_answers(self, items: Sequence[tuple[Sample, tuple[str, ...]]]) -> list[str | None]:
+        """The answer that the student writes (greedy) when made to answer after the given steps:
+        for open answers. None where it cannot be read, or exceeds the context.
         """
         ...
 
@@ -140,6 +166,20 @@ class Student(Protocol):
         """Probabilities over the closed set of answers when the answer is forced after the
         given steps (possibly none). They sum to 1; `{}` where that exceeds the context.
         """
+        ...
+
+    def dropout_distributions(
+        self, items: Sequence[tuple[Sample, tuple[str, ...]]], *, passes: int, seed: int
+    ) -> list[list[dict[str, float]]]:
+        """As `answer_distributions`, `passes` times, each time with dropout as in training.
+
+        Raises:
+            ConfigError: The student has no dropout: two passes do not differ.
+        """
+        ...
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """(texts, width): mean over tokens of the last hidden state, scaled to length 1."""
         ...
 
 

@@ -131,11 +131,15 @@ class Step(Record):
 
 @dataclass(frozen=True, slots=True)
 class Explanation(Record):
-    """Numbered steps (from 1) and an answer; `answer` is None when none could be parsed."""
+    """Numbered steps (from 1) and an answer; `answer` is None when none could be parsed.
+
+    `logprob` is the mean log-probability (nats) of all tokens that the student wrote.
+    """
 
     steps: tuple[Step, ...]
     answer: str | None
     raw: str = ""
+    logprob: float | None = None
 
     @classmethod
     def of(cls, texts: typing.Iterable[str], answer: str | None, raw: str = "") -> Explanation:
@@ -150,12 +154,20 @@ class Explanation(Record):
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Record):
-    """What a selector sees: a sample, the student's greedy attempt if made, and its scores."""
+    """What a selector sees: a sample, the student's greedy attempt if made, and its scores.
+
+    `features` is where the question lies for the student (length 1), `near` the Euclidean
+    distances there to the nearest labelled questions, nearest first. `screened`: guided scoring
+    has left it out, so scores that cost samples are absent; it is taken after all others.
+    """
 
     sample: Sample
     scores: dict[str, float] = field(default_factory=dict)
     attempt: Explanation | None = None
     sampled: tuple[str | None, ...] = ()
+    features: tuple[float, ...] = ()
+    near: tuple[float, ...] = ()
+    screened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
