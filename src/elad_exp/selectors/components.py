@@ -56,8 +56,8 @@ def check_components(names: Iterable[str]) -> frozenset[str]:
     if unknown := sorted(wanted - COMPONENTS - ATTEMPT - FEATURES):
         raise ConfigError(
             f"unknown component {', '.join(map(repr, unknown))}; allowed: "
-            f"{', '.join(sorted(COMPONENTS | ATTEMPT | FEATURES))}. Change the selector's component or "
-            "weights, or selection.also_score."
+            f"{', '.join(sorted(COMPONENTS | ATTEMPT | FEATURES))}. Change the selector's component "
+            "or weights, or selection.also_score."
         )
     return wanted
 
