@@ -13,7 +13,11 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 
-AXES = {"questions": "questions", "k": "sampled explanations k", "prefixes": "forced answers"}
+AXES = {
+    "questions": "questions",
+    "k": "sampled explanations k",
+    "prefixes": "steps after which an answer is forced",
+}
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -34,7 +38,8 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         below = [m - min(found[x]) for x, m in zip(at, middle, strict=True)]
         above = [max(found[x]) - m for x, m in zip(at, middle, strict=True)]
         panel.errorbar(at, middle, yerr=[below, above], marker="o", capsize=3)
-        panel.set(xlabel=label, xticks=at, xlim=(0, None), ylim=(0, None))
+        top = max(m + a for m, a in zip(middle, above, strict=True))
+        panel.set(xlabel=label, xticks=at, xlim=(0, 1.08 * at[-1]), ylim=(0, 1.08 * top))
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("wall seconds")
     figure.savefig(path, dpi=150, metadata={"Software": None})
