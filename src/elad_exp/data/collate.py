@@ -17,6 +17,8 @@ from elad_exp.errors import ConfigError
 
 IGNORE = -100
 """Label of a token that is read but not learnt (the convention of torch's cross-entropy)."""
+ANSWER_MARK = "Answer: "
+"""What a target's last line begins with, see `protocols.Task`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +137,39 @@ def encode(
             f"kept_steps={kept_steps} of a target with {len(lines)} lines; must be at least 0 "
             "and leave a line to learn"
         )
+    row = _encoded(tokenizer, prompt, target, read=sum(map(len, lines[:kept_steps])))
+    return row if len(row) <= max_length else None
+
+
+def encode_label(tokenizer: Any, prompt: Rendered, target: str) -> Encoded:
+    """A training example of which the answer's label alone is learnt, with the end token.
+
+    The words before the label are not: what they would teach is that the answer comes here.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer with an end token.
+        prompt: The rendered prompt.
+        target: Steps, if any, one per line, then the answer.
+
+    Raises:
+        ValueError: The last line of the target is no answer line.
+    """
+    last = target.splitlines()[-1] if target else ""
+    if not last.startswith(ANSWER_MARK) or not target.endswith(last):
+        raise ValueError(f"the last line of a target is {last!r}; it must be {ANSWER_MARK!r}LABEL")
+    return _encoded(tokenizer, prompt, target, read=len(target) - len(last) + len(ANSWER_MARK))
+
+
+def _encoded(tokenizer: Any, prompt: Rendered, target: str, *, read: int) -> Encoded:
+    """Ids of prompt and target; the first `read` characters of the target are not learnt."""
     start = prompt_ids(tokenizer, [prompt])[0]
     found = tokenizer(
         target, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
     )
-    kept_characters = sum(map(len, lines[:kept_steps]))
-    # A token that reaches over the boundary is learnt: it holds part of the revision.
-    kept = sum(end <= kept_characters for _, end in found.offset_mapping) if kept_steps else 0
-    answer = [*found.input_ids, tokenizer.eos_token_id]
-    if len(start) + len(answer) > max_length:
-        return None
-    masked = len(start) + kept
-    ids = (*start, *answer)
+    # A token that reaches over the boundary is learnt: it holds part of what is to be learnt.
+    known = sum(end <= read for _, end in found.offset_mapping) if read else 0
+    masked = len(start) + known
+    ids = (*start, *found.input_ids, tokenizer.eos_token_id)
     return Encoded(ids, (IGNORE,) * masked + ids[masked:])
 
 
