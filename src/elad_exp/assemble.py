@@ -219,7 +219,7 @@ class Assembly:
             batch_size=config.optim.batch_size,
             steps_per_round=config.schedule.steps_per_round,
             early_answer_fraction=config.optim.early_answer_fraction,
-            pad_id=student.pad_id,
+            collate=student.collate,
             seed=config.seed,
         )
         precision = config.trainer.precision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,15 @@ import torch
 
 from elad_exp.assemble import check
 from elad_exp.config import compose_config
-from elad_exp.data.collate import IGNORE, Encoded, encode_label, prompt_ids, render, target_ids
+from elad_exp.data.collate import (
+    IGNORE,
+    Encoded,
+    collate,
+    encode_label,
+    prompt_ids,
+    render,
+    target_ids,
+)
 from elad_exp.data.datamodule import PoolDataModule
 from elad_exp.data.early import Examples, WithEarlyAnswers
 from elad_exp.data.pool import Pool
@@ -62,7 +71,7 @@ def data(fraction: float, *, of: list[Annotation] | None = None, seed: int = 0) 
         batch_size=4,
         steps_per_round=30,
         early_answer_fraction=fraction,
-        pad_id=TOKENIZER.pad_token_id,
+        collate=partial(collate, pad_id=TOKENIZER.pad_token_id),
         seed=seed,
     )
 
@@ -204,7 +213,7 @@ def test_a_student_learns_labels_and_nothing_of_when_to_stop() -> None:
             batch_size=4,
             steps_per_round=1,
             early_answer_fraction=1.0,
-            pad_id=TOKENIZER.pad_token_id,
+            collate=partial(collate, pad_id=TOKENIZER.pad_token_id),
             seed=0,
         ).train_dataloader()
     )

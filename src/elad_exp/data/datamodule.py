@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import lightning as L
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from elad_exp.data.collate import collate
+from elad_exp.data.collate import Encoded
 from elad_exp.data.early import Examples, WithEarlyAnswers
 from elad_exp.data.pool import Pool
 from elad_exp.data.targets import TargetEncoder
@@ -73,7 +74,7 @@ class PoolDataModule(L.LightningDataModule):
         batch_size: Examples in a training batch.
         steps_per_round: Batches in an epoch.
         early_answer_fraction: Share of examples that are cut short, see `data.early`.
-        pad_id: Token for padding.
+        collate: Makes a batch of examples for the student.
         seed: Seed of the order of batches.
     """
 
@@ -85,18 +86,14 @@ class PoolDataModule(L.LightningDataModule):
         batch_size: int,
         steps_per_round: int,
         early_answer_fraction: float,
-        pad_id: int,
+        collate: Callable[[Sequence[Encoded]], dict[str, Tensor]],
         seed: int,
     ) -> None:
         super().__init__()
         self.pool, self.encoder = pool, encoder
         self.early_answer_fraction = early_answer_fraction
-        self.batch_size, self.steps, self.pad_id, self.seed = (
-            batch_size,
-            steps_per_round,
-            pad_id,
-            seed,
-        )
+        self.batch_size, self.steps = batch_size, steps_per_round
+        self.collate, self.seed = collate, seed
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches for this round; rebuilt every epoch because the pool has grown."""
@@ -117,7 +114,7 @@ class PoolDataModule(L.LightningDataModule):
                 seed=self.seed,
                 round=self.pool.round,
             ),
-            collate_fn=lambda batch: collate(batch, self.pad_id),
+            collate_fn=self.collate,
         )
 
     def val_dataloader(self) -> DataLoader[Any]:

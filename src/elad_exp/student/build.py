@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from elad_exp.assets import ModelFiles, cache_dir, resolve_model
-from elad_exp.data.collate import Rendered, render
+from elad_exp.data.collate import Encoded, Rendered, collate, collate_pairs, render
 from elad_exp.protocols import Splits, Task
 from elad_exp.student.engine import Engine
 from elad_exp.student.exercises import pretrained
@@ -43,9 +44,25 @@ class BuiltStudent:
     def pad_id(self) -> int:
         return int(self.tokenizer.pad_token_id)
 
+    @property
+    def encoder_decoder(self) -> bool:
+        """Whether prompts are read by an encoder of their own."""
+        return bool(self.model.config.is_encoder_decoder)
+
     def render(self, prompt: str) -> Rendered:
         """What this student reads for a task's prompt."""
-        return render(self.tokenizer, prompt, chat_template=self.chat_template)
+        return render(
+            self.tokenizer,
+            prompt,
+            chat_template=self.chat_template,
+            ends=self.encoder_decoder,
+        )
+
+    def collate(self, batch: Sequence[Encoded]) -> dict[str, Tensor]:
+        """A training batch for this student."""
+        if self.encoder_decoder:
+            return collate_pairs(batch, self.pad_id, self.model.config.decoder_start_token_id)
+        return collate(batch, self.pad_id)
 
     def engine(self, task: Task) -> Engine:
         """The student at inference."""

@@ -1,0 +1,89 @@
+"""Toy encoder-decoder students: T5 with a tokenizer of T5's kind, and with that of `tiny`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import (
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
+    BartConfig,
+    BartForConditionalGeneration,
+    T5Tokenizer,
+)
+
+from elad_exp.rng import derive_seed
+from tests.unit.student_toys import TASK, pairs, tiny
+
+
+def t5(tokenizer: Any, *, kind: str = "t5", seed: int = 0, **changes: Any) -> Any:
+    """A T5, or `mt5` or `umt5`, of two layers on each side, about as large as `tiny`."""
+    shape: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "d_model": 32,
+        "d_kv": 16,
+        "d_ff": 64,
+        "num_layers": 2,
+        "num_heads": 2,
+        "dropout_rate": 0.1,
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "decoder_start_token_id": tokenizer.pad_token_id,
+    }
+    config = AutoConfig.for_model(kind, **(shape | changes))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "init"))
+        return AutoModelForSeq2SeqLM.from_config(config).eval()
+
+
+def bart(tokenizer: Any) -> Any:
+    """A BART: absolute positions, of encoder and decoder each."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return BartForConditionalGeneration(
+            BartConfig(
+                vocab_size=len(tokenizer),
+                d_model=32,
+                encoder_layers=1,
+                decoder_layers=1,
+                encoder_attention_heads=2,
+                decoder_attention_heads=2,
+                encoder_ffn_dim=64,
+                decoder_ffn_dim=64,
+                max_position_embeddings=128,
+                init_std=0.2,
+                pad_token_id=tokenizer.pad_token_id,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                decoder_start_token_id=tokenizer.eos_token_id,
+                forced_eos_token_id=None,
+            )
+        ).eval()
+
+
+def t5_tokenizer() -> Any:
+    """Unigrams of words, as T5's: it takes a line break for a space."""
+    made = Tokenizer(models.Unigram())
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
+    )
+    texts = [TASK.prompt(s) + TASK.target(s, e) for s, e in pairs()]
+    special = ["<pad>", "</s>", "<unk>"]
+    trainer = trainers.UnigramTrainer(
+        vocab_size=200, special_tokens=special, unk_token="<unk>", show_progress=False
+    )
+    made.train_from_iterator(texts, trainer)
+    vocabulary = sorted(made.get_vocab(), key=made.get_vocab().__getitem__)
+    rest = [(word, -5.0 + len(word)) for word in vocabulary if word not in special]
+    return T5Tokenizer(vocab=[*((name, 0.0) for name in special), *rest], extra_ids=0)
+
+
+def saved(path: Path, *, tokenizer: Any = None, model: Any = None) -> Path:
+    """A folder in Hugging Face format."""
+    tokenizer = tokenizer or tiny()[1]
+    (model or t5(tokenizer)).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
