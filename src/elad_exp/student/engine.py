@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from elad_exp.data.collate import prompt_ids, render, target_ids
+from elad_exp.data.collate import Rendered, prompt_ids, render, target_ids
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import Task
 from elad_exp.rng import generator
@@ -118,15 +118,15 @@ class Engine:
                 f"student.max_new_tokens={max_new_tokens} must be between 1 and "
                 f"student.max_length={max_length} - 1"
             )
-        self.context = int(model.config.max_position_embeddings)
+        self.model, self.tokenizer, self.task = model, tokenizer, task
+        self.max_new_tokens, self.max_length = max_new_tokens, max_length
+        self.context = self._context()
         if max_length + FORCED_ANSWER_TOKENS > self.context:
             raise ConfigError(
                 f"student.max_length={max_length} leaves no room for a forced answer in the "
                 f"model's context of {self.context} tokens; set student.max_length to "
                 f"{self.context - FORCED_ANSWER_TOKENS} or less"
             )
-        self.model, self.tokenizer, self.task = model, tokenizer, task
-        self.max_new_tokens, self.max_length = max_new_tokens, max_length
         self.tokens_per_batch, self.chat_template = tokens_per_batch, chat_template
         self.inference_dtype = inference_dtype
         choose_dtype(model, inference_dtype)
@@ -136,9 +136,13 @@ class Engine:
         self._texts = TokenTexts(tokenizer)
         self._inference: Any = None
 
+    def _context(self) -> int:
+        """Most tokens that the model can be given."""
+        return int(self.model.config.max_position_embeddings)
+
     def shortened(self, max_new_tokens: int) -> Engine:
         """The same student with explanations of at most so many tokens."""
-        return Engine(
+        return type(self)(
             self.model,
             self.tokenizer,
             self.task,
@@ -153,11 +157,10 @@ class Engine:
 
     def prompt_ids(self, samples: Sequence[Sample]) -> list[list[int]]:
         """Token ids of the prompts, exactly as training has them."""
-        texts = [
-            render(self.tokenizer, self.task.prompt(s), chat_template=self.chat_template)
-            for s in samples
-        ]
-        return prompt_ids(self.tokenizer, texts)
+        return prompt_ids(self.tokenizer, [self._render(self.task.prompt(s)) for s in samples])
+
+    def _render(self, prompt: str) -> Rendered:
+        return render(self.tokenizer, prompt, chat_template=self.chat_template)
 
     def prompt_length(self, sample: Sample) -> int:
         """Tokens of the prompt."""
@@ -219,12 +222,7 @@ class Engine:
         """
         prompts = self.prompt_ids(samples)
         for sample, prompt in zip(samples, prompts, strict=True):
-            if len(prompt) + self.max_new_tokens > self.max_length:
-                raise DataError(
-                    f"sample {sample.id}: a prompt of {len(prompt)} tokens and "
-                    f"{self.max_new_tokens} new ones exceed the context of {self.max_length}; "
-                    "raise student.max_length or leave the sample out"
-                )
+            self._check_room(sample, prompt)
         # By id among equals, so that the order of `samples` does not even change rounding.
         order = sorted(range(len(samples)), key=lambda i: (-len(prompts[i]), samples[i].id))
         size = [(len(p) + self.max_new_tokens) * k for p in prompts]
@@ -251,6 +249,14 @@ class Engine:
                     found[i] = [self._explanation(samples[i], g) for g in mine]
                 self.on_progress(len(found), len(samples))
         return [found[i] for i in range(len(samples))]
+
+    def _check_room(self, sample: Sample, prompt: Sequence[int]) -> None:
+        if len(prompt) + self.max_new_tokens > self.max_length:
+            raise DataError(
+                f"sample {sample.id}: a prompt of {len(prompt)} tokens and "
+                f"{self.max_new_tokens} new ones exceed the context of {self.max_length}; "
+                "raise student.max_length or leave the sample out"
+            )
 
     def _uniforms(
         self, samples: Sequence[Sample], k: int, temperature: float, seed: int
