@@ -32,9 +32,11 @@ from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
 from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
+from elad_exp.selectors.settings import scorer_options, scoring_problems
 from elad_exp.student.build import BuiltStudent
-from elad_exp.student.engine import Engine, choose_dtype
+from elad_exp.student.engine import Engine
 from elad_exp.student.module import StudentModule
+from elad_exp.student.precision import choose_dtype
 from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.metered import MeteredTeacher
 from elad_exp.types import QueryItem
@@ -122,6 +124,7 @@ def check(config: DictConfig) -> None:
             f"selection.candidates={selection.candidates}: must be null or at least "
             f"schedule.query_size={schedule.query_size}"
         )
+    problems += scoring_problems(selection, query_size=schedule.query_size)
     early = config.optim.early_answer_fraction
     if not 0 <= early <= 1:
         problems.append(f"optim.early_answer_fraction={early}: must be from 0 to 1")
@@ -284,10 +287,7 @@ class Assembly:
             scorer=Scorer(
                 task,
                 engine,
-                k=selection.samples,
-                temperature=selection.temperature,
-                intra=selection.intra,
-                content=selection.content,
+                **scorer_options(selection),
                 on_phase=lambda *_: self.interrupted(),
                 seed=config.seed,
             ),

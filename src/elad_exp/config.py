@@ -75,7 +75,12 @@ class SelectionConfig:
     samples: int = 4
     temperature: float = 1.0
     intra: str = "truncate"
+    inter_from: str = "root"
     content: str = "auto"
+    cluster_distance: float = 0.15
+    dropout_passes: int = 8
+    guided_fraction: float = 1.0
+    also_score: Any = field(default_factory=list)  # a component, several, or `all`
     max_attempts: int = 2
 
 
@@ -101,7 +106,7 @@ class TrainerConfig:
     """Where training runs; may differ when a run is resumed.
 
     `precision` is Lightning's, or `auto`: mixed bfloat16 where the student is large and the
-    processor multiplies bfloat16 in hardware (the rule of `student.engine.choose_dtype`), else
+    processor multiplies bfloat16 in hardware (the rule of `student.precision.choose_dtype`), else
     float32.
     """
 

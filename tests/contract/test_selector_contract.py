@@ -150,9 +150,10 @@ class StudentOfFewWords:
     def __init__(self):
         self.read = []
 
-    def explain(self, samples, *, k=1, temperature=0.0, seed=0):
+    def explain(self, samples, *, k=1, temperature=0.0, seed=0, greedy=False):
         self.read.append(list(samples))
-        return [[Explanation((Step(1, "a step", -1.0, 0.5),), "yes")] * k for _ in samples]
+        said = Explanation((Step(1, "a step", -1.0, 0.5),), "yes", logprob=-1.0)
+        return [[said] * (k + greedy) for _ in samples]
 
     def answer_distributions(self, items):
         self.read.append(list(items))

@@ -89,12 +89,15 @@ def test_cache_padding_beginnings_and_dropped_rows_change_nothing(model: Any) ->
 
 @every_model
 def test_the_greedy_one_comes_first_and_the_samples_are_as_without_it(model: Any) -> None:
-    uniforms = torch.rand(2 * len(PROMPTS), 12, generator=torch.Generator().manual_seed(0))
+    uniforms = torch.rand(len(PROMPTS), 3, 12, generator=torch.Generator().manual_seed(0))
     options: dict[str, Any] = {"eos_id": END, "pad_id": PAD, "max_new_tokens": 12}
-    drawn = {**options, "k": 2, "temperature": 1.0, "uniforms": uniforms}
     greedy = write(model, PROMPTS, BEGINNINGS, **options)
-    sampled = write(model, PROMPTS, BEGINNINGS, **drawn)
-    both = write(model, PROMPTS, BEGINNINGS, **drawn, greedy=True)
+    options |= {"temperature": 1.0}
+    own = uniforms[:, 1:].flatten(0, 1)
+    sampled = write(model, PROMPTS, BEGINNINGS, k=2, uniforms=own, **options)
+    both = write(
+        model, PROMPTS, BEGINNINGS, k=3, uniforms=uniforms.flatten(0, 1), greedy=True, **options
+    )
     assert [g.ids for g in both[::3]] == [g.ids for g in greedy]
     assert [g.ids for i, g in enumerate(both) if i % 3] == [g.ids for g in sampled]
     assert len({tuple(g.ids) for g in sampled}) > len(PROMPTS)

@@ -205,10 +205,10 @@ def test_answers_are_forced_as_they_are_trained_and_read() -> None:
     for question, explanation in KNOWN:
         for kept in range(2):
             row = encoder.early(Annotation(question, explanation, Status.OK, "t"), kept)
-            [(prompt, begun)] = engine._begun(
-                [(question, explanation.texts[:kept])], before="Answer:"
-            )
-            assert (*prompt, *begun) == row.ids[: row.labels.count(-100)]
+            begun = engine._begun(question, explanation.texts[:kept], answer=True)
+            assert (*engine.prompt_ids([question])[0], *begun.ids) == row.ids[
+                : row.labels.count(-100)
+            ]
 
 
 def test_an_answer_that_cannot_be_read_is_none() -> None:
@@ -267,7 +267,7 @@ def test_dropout_gives_several_opinions_and_the_same_ones_again() -> None:
     assert not sharp().training
     assert engine.dropout_distributions([], passes=2, seed=1) == [[], []]
     without = student(t5(TOKENIZER, dropout_rate=0.0))
-    with pytest.raises(ConfigError, match="2 passes with dropout give the same"):
+    with pytest.raises(ConfigError, match="two passes of the student under dropout do not differ"):
         without.dropout_distributions(items, passes=2, seed=1)
 
 

@@ -17,8 +17,9 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
 from elad_exp.data.collate import padded
+from elad_exp.student.draws import next_tokens
 from elad_exp.student.forced import Continuation
-from elad_exp.student.generate import DROP_SHARE, Generated, _draw, _sequences
+from elad_exp.student.generate import DROP_SHARE, Generated, _sequences
 
 
 @torch.inference_mode()
@@ -41,8 +42,8 @@ def write(
     max_new_tokens: int,
     k: int = 1,
     temperature: float = 0.0,
-    greedy: bool = False,
     uniforms: Tensor | None = None,
+    greedy: bool = False,
     poll: Callable[[], None] = lambda: None,
 ) -> list[Generated]:
     """Go on after each beginning `k` times; the samples of a prompt share what was read.
@@ -56,17 +57,15 @@ def write(
         max_new_tokens: Limit for what follows a beginning, the end token included.
         k: Sequences per prompt.
         temperature: 0 takes the most probable token.
-        greedy: Put the sequence of the most probable tokens before the `k` of a prompt.
         uniforms: Numbers in [0, 1), (prompts * k, max_new_tokens): one per token to draw. Needed
             when `temperature` > 0.
+        greedy: The first sequence of each prompt takes the most probable tokens all the same.
         poll: Called before every forward pass; may raise.
 
     Returns:
-        All sequences of the first prompt, then of the second, and so on, without beginnings.
+        `k` sequences of the first prompt, then of the second, and so on, without beginnings.
     """
     device = model.device
-    levels = _levels(uniforms if temperature > 0 else None, len(prompts), k, greedy, device)
-    k += greedy
     poll()
     hidden, mask = (t.repeat_interleave(k, dim=0) for t in read(model, prompts, pad_id=pad_id))
     told, _ = (t.repeat_interleave(k, dim=0).to(device) for t in padded(beginnings, pad_id))
@@ -76,6 +75,8 @@ def write(
     tokens = torch.full((total, max_new_tokens), eos_id, device=device)
     logprobs, entropies = torch.zeros(2, total, max_new_tokens, device=device)
     rows = torch.arange(total, device=device)  # which sequence each row of the batch is
+    first = rows % k == 0 if greedy else torch.zeros_like(rows, dtype=torch.bool)
+    uniforms = None if uniforms is None else uniforms.to(device)
     running = torch.ones(total, dtype=torch.bool, device=device)
     at = int(lengths.min())
     start = torch.full((total, 1), model.config.decoder_start_token_id, device=device)
@@ -91,16 +92,18 @@ def write(
                 use_cache=True,
             )
         cache = out.past_key_values
-        logp = torch.log_softmax(out.logits[:, -1].float(), dim=-1)
         own = at - lengths[rows]  # tokens of its own that a row has; below 0 it is still told
-        token = logp.argmax(dim=-1)
-        if levels is not None:
-            level = levels[rows, own.clamp(0, max_new_tokens - 1)]
-            token = token.where(level < 0, _draw(logp, temperature, level.clamp(min=0)))
+        drawn = next_tokens(
+            out.logits[:, -1],
+            temperature=temperature,
+            uniforms=None if uniforms is None else uniforms[rows, own.clamp(min=0)],
+            greedy=first[rows],
+        )
+        token = drawn.tokens
         free = (own >= 0) & running
         tokens[rows[free], own[free]] = token[free]
-        logprobs[rows[free], own[free]] = logp.gather(1, token[:, None])[free, 0]
-        entropies[rows[free], own[free]] = torch.special.entr(logp.exp_()).sum(dim=-1)[free]
+        logprobs[rows[free], own[free]] = drawn.logprobs[free]
+        entropies[rows[free], own[free]] = drawn.entropies[free]
         if at < told.shape[1]:
             token = token.where(own >= 0, told[rows, at])
         running &= ((token != eos_id) & (own < max_new_tokens - 1)) | (own < 0)
@@ -113,18 +116,6 @@ def write(
             hidden, mask = hidden[kept], mask[kept]
             cache.batch_select_indices(kept)
         ids, at = token[:, None], at + 1
-
-
-def _levels(
-    uniforms: Tensor | None, prompts: int, k: int, greedy: bool, device: Any
-) -> Tensor | None:
-    """(all sequences, tokens): `uniforms`, and -1 for the sequences that are not drawn."""
-    if uniforms is None:
-        return None
-    found = uniforms.to(device).view(prompts, k, -1)
-    if greedy:
-        found = torch.cat([torch.full_like(found[:, :1], -1), found], dim=1)
-    return found.flatten(0, 1)
 
 
 @torch.inference_mode()

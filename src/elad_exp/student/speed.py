@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from elad_exp.data.collate import Encoded
-from elad_exp.student.engine import Engine, choose_dtype
+from elad_exp.student.engine import Engine
 from elad_exp.student.module import target_loss, tokens_read
+from elad_exp.student.precision import choose_dtype
 from elad_exp.types import Record, Sample
 
 SMALL_S, LARGE_S = 1.5, 6.0
