@@ -19,7 +19,7 @@ from elad_exp.types import Explanation, Sample, normalise
 
 TEXT = frozenset({"rare_words", "question_length"})
 """Need the questions only: no student."""
-FREE = frozenset({"step_entropy", "step_entropy_max", "step_entropy_sum"})
+FREE = frozenset({"step_entropy", "step_entropy_max", "step_entropy_sum", "perplexity"})
 """Need the greedy attempt only."""
 FORCED_PARTIAL = frozenset({"intra", "intra_excess"})
 """Need answers forced after parts of the attempt; closed answer sets only."""
@@ -27,10 +27,16 @@ FORCED_DIRECT = frozenset({"direct_entropy"})
 """Need the answer forced without an explanation; closed answer sets only."""
 ANSWER = frozenset({"answer_entropy", "least_confidence", "margin"})
 """Need the answer forced after the attempt (closed sets) or sampled explanations (open ones)."""
-SAMPLED = frozenset({"inter", "step_content", "step_content_sum"})
+SAMPLED = frozenset({"inter", "step_content", "step_content_sum", "self_consistency"})
 """Need sampled explanations."""
-CLOSED_ONLY = FORCED_PARTIAL | FORCED_DIRECT
-COMPONENTS = TEXT | FREE | FORCED_PARTIAL | FORCED_DIRECT | ANSWER | SAMPLED
+DROPOUT = frozenset({"bald"})
+"""Need answers forced under dropout; closed answer sets only."""
+CLOSED_ONLY = FORCED_PARTIAL | FORCED_DIRECT | DROPOUT
+COMPONENTS = TEXT | FREE | FORCED_PARTIAL | FORCED_DIRECT | ANSWER | SAMPLED | DROPOUT
+ATTEMPT = frozenset({"attempt"})
+"""Not a score: the greedy attempt itself."""
+FEATURES = frozenset({"features"})
+"""Not a score: where questions lie for the student, and their distances to the labelled ones."""
 
 # Capitalised where they open a sentence, without being names.
 _FUNCTION_WORDS_TEXT = """
@@ -46,13 +52,13 @@ _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 
 
 def check_components(names: Iterable[str]) -> frozenset[str]:
-    """The names as a set.
+    """The names of components, or of what a selector needs beside them, as a set.
 
     Raises:
-        ConfigError: one of them is no component.
+        ConfigError: one of them is neither.
     """
     wanted = frozenset(names)
-    if unknown := sorted(wanted - COMPONENTS):
+    if unknown := sorted(wanted - COMPONENTS - ATTEMPT - FEATURES):
         raise ConfigError(
             f"unknown component {', '.join(map(repr, unknown))}; allowed: "
             f"{', '.join(sorted(COMPONENTS))}. Change the selector's component or weights."
