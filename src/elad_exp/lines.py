@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elad_exp import metrics
+from elad_exp.selectors.diagnose import separation
 from elad_exp.types import Annotation, Candidate, Query, QueryItem, Status
 
 
@@ -34,19 +35,15 @@ def bought(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
     }
 
 
-def teacher_auroc(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
-    """AUROC of every component for "the teacher found an error", on audit items only: among the
-    selected ones it would measure the selector. None where that is undefined.
+def teacher_separation(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
+    """How well every component ranks what the teacher found an error in above what it accepted.
+
+    On audit items only: among the selected ones it would measure the selector. Keys as of
+    `diagnose.separation`, of the kind `_teacher`.
     """
-    checked = {a.sample.id: a for a in annotations if a.checked}
-    audit = [i for i in query.items if i.audit and i.scores and i.sample.id in checked]
-    if not audit:
-        return {}
-    wrong = [not checked[i.sample.id].accepted for i in audit]
-    found = {
-        name: metrics.auroc([i.scores[name] for i in audit], wrong) for name in audit[0].scores
-    }
-    return {f"auroc_teacher/{name}": m.to_dict() if m else None for name, m in found.items()}
+    accepted = {a.sample.id: a.accepted for a in annotations if a.checked}
+    audit = [i for i in query.items if i.audit and i.scores and i.sample.id in accepted]
+    return separation(((i.scores, not accepted[i.sample.id]) for i in audit), kind="_teacher")
 
 
 def replayed(lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elad_exp.lines import bought, teacher_auroc
+from elad_exp.lines import bought, teacher_separation
 from elad_exp.types import (
     Annotation,
     Explanation,
@@ -31,7 +31,7 @@ def judged(i: int, *, accepted: bool) -> Annotation:
     )
 
 
-def test_teacher_auroc_and_acceptance_use_audit_items_only() -> None:
+def test_teacher_separation_and_acceptance_use_audit_items_only() -> None:
     query = Query(
         1,
         (
@@ -41,13 +41,19 @@ def test_teacher_auroc_and_acceptance_use_audit_items_only() -> None:
         ),
     )
     annotations = [judged(0, accepted=False), judged(1, accepted=True), judged(2, accepted=False)]
-    assert teacher_auroc(query, annotations)["auroc_teacher/inter"]["value"] == 1.0
+    found = teacher_separation(query, annotations)
+    assert found["auroc_teacher/inter"]["value"] == 1.0
+    assert found["auprc_teacher/inter"]["value"] == 1.0
+    assert found["auprc_teacher/inter"]["prevalence"] == 0.5
     line = bought(query, annotations)
     assert (line["acceptance_audit"]["value"], line["acceptance_audit"]["n"]) == (0.5, 2)
     assert (line["acceptance_selected"]["value"], line["acceptance_selected"]["n"]) == (0.0, 1)
 
 
-def test_teacher_auroc_is_undefined_when_all_are_accepted_or_none_was_checked() -> None:
+def test_teacher_separation_is_undefined_when_all_are_accepted_or_none_was_checked() -> None:
     query = Query(1, (item(0, audit=True, score=0.9),))
-    assert teacher_auroc(query, [judged(0, accepted=True)]) == {"auroc_teacher/inter": None}
-    assert teacher_auroc(query, []) == {}
+    assert teacher_separation(query, [judged(0, accepted=True)]) == {
+        "auroc_teacher/inter": None,
+        "auprc_teacher/inter": None,
+    }
+    assert teacher_separation(query, []) == {}
