@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from elad_exp.protocols import Splits
 from elad_exp.tasks.reasoning import ReasoningTask
 from elad_exp.types import (
@@ -48,10 +50,52 @@ class FakeStudent:
         self.calls: list[tuple[str, int, int]] = []
 
     def explain(
-        self, samples: Sequence[Sample], *, k: int = 1, temperature: float = 0.0, seed: int = 0
+        self,
+        samples: Sequence[Sample],
+        *,
+        k: int = 1,
+        temperature: float = 0.0,
+        seed: int = 0,
+        greedy: bool = False,
     ) -> list[list[Explanation]]:
         self.calls.append(("explain", len(samples), k))
-        return [[self._one(s, i, seed if k > 1 else 0) for i in range(k)] for s in samples]
+        first = [[self._one(s, 0, 0)] if greedy else [] for s in samples]
+        drawn = [[self._one(s, i, seed if k > 1 else 0) for i in range(k)] for s in samples]
+        return [a + b for a, b in zip(first, drawn, strict=True)]
+
+    def explain_from(
+        self,
+        items: Sequence[tuple[Sample, tuple[str, ...]]],
+        *,
+        k: int = 1,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[list[Explanation]]:
+        self.calls.append(("go on", len(items), k))
+        found = []
+        for sample, steps in items:
+            given = tuple(Step(j, text) for j, text in enumerate(steps, 1))
+            ends = (self._one(sample, i, seed + len(steps)).answer for i in range(k))
+            found.append([Explanation(given, answer) for answer in ends])
+        return found
+
+    def forced_answers(self, items: Sequence[tuple[Sample, tuple[str, ...]]]) -> list[str | None]:
+        return [max(p, key=lambda a: p[a]) for p in self.answer_distributions(items)]
+
+    def dropout_distributions(
+        self, items: Sequence[tuple[Sample, tuple[str, ...]]], *, passes: int, seed: int
+    ) -> list[list[dict[str, float]]]:
+        return [
+            self.answer_distributions([(s, (*steps, f"{seed} {i}")) for s, steps in items])
+            for i in range(passes)
+        ]
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        self.calls.append(("embed", len(texts), 1))
+        digests = [hashlib.sha256(text.encode()).digest()[:8] for text in texts]
+        vectors = np.array([[byte + 1 for byte in d] for d in digests], np.float32).reshape(-1, 8)
+        lengths: np.ndarray[Any, Any] = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return (vectors / lengths).astype(np.float32)
 
     def _one(self, sample: Sample, i: int, seed: int) -> Explanation:
         digest = hashlib.sha256(f"{sample.id}{i}{seed}".encode()).digest()
@@ -59,7 +103,7 @@ class FakeStudent:
             Step(j, f"Step {digest[j] % 3}.", -digest[j] / 256, digest[j] / 256)
             for j in range(1, 2 + digest[0] % 2)
         )
-        return Explanation(steps, "yes" if digest[5] % 2 else "no")
+        return Explanation(steps, "yes" if digest[5] % 2 else "no", logprob=-digest[6] / 256)
 
     def answer_distributions(
         self, items: Sequence[tuple[Sample, tuple[str, ...]]]

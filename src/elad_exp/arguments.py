@@ -19,6 +19,7 @@ from elad_exp.config import (
     USER_INFO,
     BudgetConfig,
     PathsConfig,
+    SelectionConfig,
     TrainerConfig,
     config_dir,
     register,
@@ -199,7 +200,13 @@ def _beside(config: DictConfig, key: str) -> list[str]:
 
 
 def _check_types(config: DictConfig) -> None:
-    schemas = {"budget": BudgetConfig, "trainer": TrainerConfig, "paths": PathsConfig}
+    # The selection too: what a run that was begun earlier does not say is as it was then.
+    schemas = {
+        "budget": BudgetConfig,
+        "trainer": TrainerConfig,
+        "paths": PathsConfig,
+        "selection": SelectionConfig,
+    }
     typed = OmegaConf.create({name: OmegaConf.structured(x) for name, x in schemas.items()})
     try:
         for name, node in OmegaConf.merge(typed, {name: config[name] for name in schemas}).items():

@@ -32,6 +32,7 @@ from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
 from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
+from elad_exp.selectors.settings import scorer_options, scoring_problems
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.engine import Engine, choose_dtype
 from elad_exp.student.module import StudentModule
@@ -122,6 +123,7 @@ def check(config: DictConfig) -> None:
             f"selection.candidates={selection.candidates}: must be null or at least "
             f"schedule.query_size={schedule.query_size}"
         )
+    problems += scoring_problems(selection, query_size=schedule.query_size)
     if config.optim.train_on not in ("full", "revision"):
         problems.append(f"optim.train_on={config.optim.train_on}: choose full or revision")
     if problems:
@@ -301,10 +303,7 @@ class Assembly:
             scorer=Scorer(
                 task,
                 engine,
-                k=selection.samples,
-                temperature=selection.temperature,
-                intra=selection.intra,
-                content=selection.content,
+                **scorer_options(selection),
                 on_phase=lambda *_: self.interrupted(),
                 seed=config.seed,
             ),

@@ -75,7 +75,12 @@ class SelectionConfig:
     samples: int = 4
     temperature: float = 1.0
     intra: str = "truncate"
+    inter_from: str = "root"
     content: str = "auto"
+    cluster_distance: float = 0.15
+    dropout_passes: int = 8
+    guided_fraction: float = 1.0
+    also_score: Any = field(default_factory=list)  # a component, several, or `all`
     max_attempts: int = 2
 
 

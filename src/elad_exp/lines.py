@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from elad_exp import metrics
 from elad_exp.selectors.diagnose import separation
@@ -56,14 +59,37 @@ def replayed(lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def score_line(round_: int, candidate: Candidate) -> dict[str, Any]:
+    """A line of `scores.jsonl.gz`: what ranking the candidate again takes, but for its question.
+
+    Keys: `round`; `id`; `scores` (component -> number, unrounded: the same ones tie again);
+    `answers` of the sampled explanations; `attempt_answer` and `attempt_steps` (their number) of
+    the greedy one, null without it; `screened`. Only where the selector or `selection.also_score`
+    asked for features: `features` (base64 of little-endian float16, see `unpacked`) and `near`
+    (distances to the nearest labelled questions, nearest first).
+    """
     attempt = candidate.attempt
-    return {
+    line = {
         "round": round_,
         "id": candidate.sample.id,
-        "scores": {k: round(v, 6) for k, v in candidate.scores.items()},
+        "scores": dict(candidate.scores),
         "answers": list(candidate.sampled),
         "attempt_answer": attempt.answer if attempt else None,
+        "attempt_steps": len(attempt.steps) if attempt else None,
+        "screened": candidate.screened,
     }
+    if candidate.features:
+        line |= {"features": packed(candidate.features), "near": list(candidate.near)}
+    return line
+
+
+def packed(features: Sequence[float]) -> str:
+    """Base64 of the numbers as little-endian float16."""
+    return base64.b64encode(np.asarray(features, "<f2").tobytes()).decode("ascii")
+
+
+def unpacked(text: str) -> tuple[float, ...]:
+    """Inverse of `packed`."""
+    return tuple(np.frombuffer(base64.b64decode(text), "<f2").tolist())
 
 
 def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation) -> dict[str, Any]:

@@ -104,6 +104,18 @@ class CheckableTask(Task, Protocol):
 
 
 @runtime_checkable
+class ComparingTask(Task, Protocol):
+    """A task that knows when two answers are one, such as "18" and "18.0".
+
+    The answers of other tasks are one where they are equal.
+    """
+
+    def same_answer(self, sample: Sample, one: str, other: str) -> bool:
+        """Whether two canonical answers (see `parse`) mean the same."""
+        ...
+
+
+@runtime_checkable
 class ExerciseTask(Task, Protocol):
     """A task that can make questions whose answers teach its language but none of its facts."""
 
@@ -171,7 +183,8 @@ class Student(Protocol):
     def dropout_distributions(
         self, items: Sequence[tuple[Sample, tuple[str, ...]]], *, passes: int, seed: int
     ) -> list[list[dict[str, float]]]:
-        """As `answer_distributions`, `passes` times, each time with dropout as in training.
+        """As `answer_distributions`, `passes` times, each time with dropout as in training: a
+        list for each pass, the items in it.
 
         Raises:
             ConfigError: The student has no dropout: two passes do not differ.

@@ -254,17 +254,19 @@ class Rounds:
             subset = draw_candidates(
                 self.pool.unlabelled, size=self.candidates, seed=self.seed, round=round_
             )
+            n = min(self.schedule.query_size, len(subset))
             scored = self.scorer.score(
                 subset,
                 self.selector.needs,
                 labelled=[a.sample for a in self.pool.labelled],
                 round=round_,
+                at_least=n,
             )
             query = build_query(
                 round=round_,
                 candidates=scored,
                 selector=self.selector,
-                n=min(self.schedule.query_size, len(scored)),
+                n=n,
                 audit_fraction=self.audit_fraction,
                 seed=self.seed,
             )

@@ -42,16 +42,32 @@ class PromptedStudent(FakeStudent):
         self.read: list[str] = []
 
     def explain(
-        self, samples: Sequence[Sample], *, k: int = 1, temperature: float = 0.0, seed: int = 0
+        self,
+        samples: Sequence[Sample],
+        *,
+        k: int = 1,
+        temperature: float = 0.0,
+        seed: int = 0,
+        greedy: bool = False,
     ) -> list[list[Explanation]]:
         self.read += [self.task.prompt(sample) for sample in samples]
-        return super().explain(samples, k=k, temperature=temperature, seed=seed)
+        return super().explain(samples, k=k, temperature=temperature, seed=seed, greedy=greedy)
 
     def answer_distributions(
         self, items: Sequence[tuple[Sample, tuple[str, ...]]]
     ) -> list[dict[str, float]]:
         self.read += [self.task.prompt(sample) + "\n".join(steps) for sample, steps in items]
         return super().answer_distributions(items)
+
+    def explain_from(
+        self, items: Sequence[tuple[Sample, tuple[str, ...]]], **drawn: Any
+    ) -> list[list[Explanation]]:
+        self.read += [self.task.prompt(sample) + "\n".join(steps) for sample, steps in items]
+        return super().explain_from(items, **drawn)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        self.read += texts
+        return super().embed(texts)
 
 
 class WatchedSelector:
@@ -88,7 +104,16 @@ def play(path: Path, selector: WatchedSelector) -> tuple[PromptedStudent, FakeTe
         task=task,
         splits=splits,
         student=student,
-        scorer=Scorer(task, student, k=2, temperature=1.0, seed=0),
+        scorer=Scorer(
+            task,
+            student,
+            k=2,
+            temperature=1.0,
+            inter_from="prefixes",
+            content="cluster",
+            also="all",
+            seed=0,
+        ),
         selector=selector,
         teacher=teacher,
         pool=Pool(splits.pool),

@@ -219,6 +219,17 @@ def test_resume_takes_the_saved_configuration_and_a_new_budget(tmp_path: Path) -
     assert config.name == "quickstart"
 
 
+def test_resume_of_a_run_that_knew_fewer_ways_to_score(tmp_path: Path) -> None:
+    run = saved_run(tmp_path)
+    config = OmegaConf.load(run / "config.yaml")
+    for key in ("inter_from", "also_score", "guided_fraction"):
+        del config.selection[key]
+    OmegaConf.save(config, run / "config.yaml")
+    selection = resumed_config([f"resume={run}"])[1].selection
+    assert (selection.inter_from, selection.also_score) == ("root", [])
+    assert selection.samples == config.selection.samples
+
+
 def test_resume_with_another_configuration_is_refused_with_a_diff(tmp_path: Path) -> None:
     run = saved_run(tmp_path)
     with pytest.raises(ConfigError, match=r"seed: 0 -> 3") as caught:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from elad_exp.lines import bought, teacher_separation
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elad_exp.lines import bought, packed, score_line, teacher_separation, unpacked
 from elad_exp.types import (
     Annotation,
+    Candidate,
     Explanation,
     Query,
     QueryItem,
@@ -57,3 +63,31 @@ def test_teacher_separation_is_undefined_when_all_are_accepted_or_none_was_check
         "auprc_teacher/inter": None,
     }
     assert teacher_separation(query, []) == {}
+
+
+def test_a_score_line_holds_what_ranking_again_takes() -> None:
+    attempt = Explanation.of(["a", "b"], "yes")
+    features = (0.5, -0.25, 0.125)
+    found = Candidate(
+        Sample("s", "q"), {"inter": 1 / 3}, attempt, ("yes", None), features, (0.1,), screened=True
+    )
+    line = json.loads(json.dumps(score_line(2, found)))
+    assert line.pop("features") == packed(features)
+    assert line == {
+        "round": 2,
+        "id": "s",
+        "scores": {"inter": 1 / 3},
+        "answers": ["yes", None],
+        "attempt_answer": "yes",
+        "attempt_steps": 2,
+        "screened": True,
+        "near": [0.1],
+    }
+    bare = score_line(1, Candidate(Sample("s", "q")))
+    assert {"features", "near"}.isdisjoint(bare)
+    assert (bare["attempt_answer"], bare["attempt_steps"], bare["screened"]) == (None, None, False)
+
+
+@given(st.lists(st.floats(-1, 1, width=16), max_size=20))
+def test_features_are_stored_exactly(features: list[float]) -> None:
+    assert unpacked(packed(features)) == tuple(features)

@@ -1,5 +1,4 @@
 import math
-import random
 from dataclasses import replace
 
 import pytest
@@ -7,60 +6,15 @@ import pytest
 from elad_exp.errors import ConfigError, EladError, Interrupted
 from elad_exp.protocols import CheckableTask
 from elad_exp.rng import derive_seed
-from elad_exp.selectors.components import CLOSED_ONLY, COMPONENTS
+from elad_exp.selectors.components import CLOSED_ONLY, COMPONENTS, FORCED_PARTIAL
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.types import Explanation, Sample, Step
-
-
-class FakeTask:
-    """Closed yes/no questions, unless the question asks for a number."""
-
-    def labels(self, sample):
-        return None if "number" in sample.question else ("yes", "no")
-
-
-class FakeStudent:
-    """Answers from a hash of what it is asked, and keeps a record of the calls."""
-
-    def __init__(self, n_steps=None, greedy_answer="hash"):
-        self.calls = []
-        self.n_steps = n_steps
-        self.greedy_answer = greedy_answer
-
-    def explain(self, samples, *, k=1, temperature=0.0, seed=0):
-        self.calls.append(("explain", [s.id for s in samples], k, temperature, seed))
-        # Real students draw for a batch at a time, so a sample's place matters when sampling.
-        at = (lambda place: place * k) if k > 1 else (lambda place: 0)
-        return [
-            [self._explanation(s, at(place) + i, seed) for i in range(k)]
-            for place, s in enumerate(samples)
-        ]
-
-    def _explanation(self, sample, i, seed):
-        draw = random.Random(f"{sample.id} {i} {seed}")
-        n = draw.randrange(1, 4) if self.n_steps is None else self.n_steps[sample.id]
-        steps = (Step(j, f"Fact {draw.randrange(2)}", -1.0, draw.random()) for j in range(1, n + 1))
-        answer = draw.choice(["yes", "no", None]) if self.greedy_answer == "hash" else None
-        return Explanation(tuple(steps), answer or self.greedy_answer.replace("hash", "no"))
-
-    def answer_distributions(self, items):
-        self.calls.append(("force", list(items)))
-        p = [random.Random(f"{s.id} {steps}").random() for s, steps in items]
-        return [{"yes": x, "no": 1 - x} for x in p]
+from tests.unit.scorer_toys import FakeStudent, FakeTask, samples, score
 
 
 class UnparsedStudent(FakeStudent):
     def _explanation(self, sample, i, seed):
         return replace(super()._explanation(sample, i, seed), answer=None)
-
-
-def samples(n, question="Is it?"):
-    return [Sample(f"id{i:03}", f"{question} {i}") for i in range(n)]
-
-
-def score(student, pool, *needs, round=1, labelled=(), **options):
-    scorer = Scorer(FakeTask(), student, **({"seed": 0} | options))
-    return scorer.score(pool, frozenset(needs), labelled=labelled, round=round)
 
 
 def test_no_needs_no_student():
@@ -87,9 +41,12 @@ def test_text_components_need_no_student():
         (["direct_entropy"], ["greedy", "forced"]),
         (["answer_entropy", "margin", "least_confidence"], ["greedy", "forced"]),
         (["intra", "intra_excess"], ["greedy", "forced"]),
-        (["inter"], ["greedy", "sampled"]),
-        (["inter", "step_content"], ["greedy", "sampled"]),
-        (sorted(COMPONENTS), ["greedy", "sampled", "forced"]),
+        (["perplexity", "attempt"], ["greedy"]),
+        (["attempt"], ["greedy"]),
+        (["bald"], ["greedy", "dropout"]),
+        (["inter"], ["sampled"]),
+        (["inter", "step_content", "self_consistency"], ["sampled"]),
+        (sorted(COMPONENTS), ["sampled", "forced", "dropout"]),
     ],
 )
 def test_each_pass_runs_once_and_only_if_needed(needs, passes):
@@ -97,7 +54,7 @@ def test_each_pass_runs_once_and_only_if_needed(needs, passes):
     candidates = score(student, samples(5), *needs, on_phase=lambda *call: seen.append(call))
     assert [name for name, _ in seen] == passes
     assert len(student.calls) == len(passes)
-    assert all(c.scores.keys() == set(needs) for c in candidates)
+    assert all(c.scores.keys() == set(needs) & COMPONENTS for c in candidates)
     assert all(c.attempt is not None for c in candidates)
     assert {len(c.sampled) for c in candidates} == {4 if "sampled" in passes else 0}
 
@@ -165,9 +122,9 @@ def test_sampling_seed_derives_from_seed_and_round():
     def seeds(**options):
         student = FakeStudent()
         score(student, samples(2), "inter", **options)
-        return student.calls[1][2:]
+        return student.calls[0][2:]
 
-    assert seeds(k=3, temperature=0.5) == (3, 0.5, derive_seed(0, "score", 1))
+    assert seeds(k=3, temperature=0.5) == (3, 0.5, derive_seed(0, "score", 1), True)
     assert len({seeds(), seeds(round=2), seeds(seed=1)}) == 3
 
 
@@ -191,12 +148,14 @@ def test_scores_are_finite_numbers(kind, n_steps):
 def test_open_answers_use_the_samples():
     student, seen = FakeStudent(), {}
     pool = samples(6, "What number?")
-    candidates = score(student, pool, *(COMPONENTS - CLOSED_ONLY), on_phase=seen.__setitem__)
-    assert seen == {"greedy": 6, "sampled": 24}
+    needs = COMPONENTS - CLOSED_ONLY - FORCED_PARTIAL
+    candidates = score(student, pool, *needs, on_phase=seen.__setitem__)
+    assert seen == {"sampled": 30}
     for candidate in candidates:
         assert candidate.scores["answer_entropy"] == candidate.scores["inter"]
         counts = sorted((candidate.sampled.count(a) for a in set(candidate.sampled)), reverse=True)
         assert candidate.scores["least_confidence"] == 1 - counts[0] / 4
+        assert candidate.scores["self_consistency"] == 1 - counts[0] / 4
 
 
 @pytest.mark.parametrize("name", sorted(CLOSED_ONLY))
@@ -278,22 +237,34 @@ def test_nan_entropy_of_a_step_is_an_error():
 
 def test_hook_may_stop_before_a_pass():
     def stop(phase, items):
-        if phase == "sampled":
+        if phase == "forced":
             raise Interrupted(15)
 
     student = FakeStudent()
     with pytest.raises(Interrupted):
-        score(student, samples(2), "inter", on_phase=stop)
+        score(student, samples(2), "intra", on_phase=stop)
     assert [call[0] for call in student.calls] == ["explain"]
 
 
 @pytest.mark.parametrize(
     "bad",
-    [{"k": 1}, {"temperature": 0.0}, {"temperature": math.inf}, {"intra": "x"}, {"content": "x"}],
+    [
+        {"k": 1},
+        {"temperature": 0.0},
+        {"temperature": math.inf},
+        {"intra": "x"},
+        {"inter_from": "x"},
+        {"content": "x"},
+        {"cluster_distance": 2.1},
+        {"dropout_passes": 1},
+        {"guided_fraction": 0.0},
+        {"guided_fraction": 1.1},
+        {"also": ["x"]},
+    ],
 )
 def test_bad_options_are_refused(bad):
     (name,) = bad
-    with pytest.raises(ConfigError, match=name):
+    with pytest.raises(ConfigError, match="component 'x'" if name == "also" else name):
         Scorer(FakeTask(), FakeStudent(), seed=0, **bad)
 
 

@@ -79,6 +79,56 @@ def test_step_entropy_mean_maximum_and_sum():
     assert c.step_entropy_sum(attempt()) is None
 
 
+def test_perplexity_is_per_token_and_free():
+    assert c.perplexity(Explanation((), "yes", logprob=-math.log(5))) == pytest.approx(5)
+    assert c.perplexity(Explanation((), None)) is None
+    with pytest.raises(ConfigError, match="no log-probability"):
+        c.perplexity(Explanation.of(["s"], "yes"))
+
+
+def test_self_consistency_counts_the_largest_vote():
+    assert c.self_consistency(["yes"] * 4) == 0
+    assert c.self_consistency(["yes", "no", "yes", None]) == 0.5
+
+
+def test_bald_is_high_where_sure_masks_disagree_only():
+    sure, other = {"yes": 1.0, "no": 0.0}, {"yes": 0.0, "no": 1.0}
+    unsure = {"yes": 0.5, "no": 0.5}
+    assert c.bald([sure, other]) == pytest.approx(math.log(2))
+    assert c.bald([unsure, unsure]) == 0
+    assert c.bald([sure, sure]) == 0
+    assert 0 < c.bald([sure, unsure]) < math.log(2)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
+def test_bald_stays_within_its_range(probabilities):
+    assert 0 <= c.bald([{"yes": p, "no": 1 - p} for p in probabilities]) <= math.log(2) + 1e-9
+
+
+def test_inter_from_prefixes_is_the_mean_of_inter():
+    answers = [["yes", "no"], ["yes", "yes"]]
+    assert c.inter_prefixes(answers) == pytest.approx(math.log(2) / 2)
+    assert c.inter_prefixes(answers[:1]) == c.inter(answers[0])
+
+
+def test_open_intra_is_the_share_of_other_answers():
+    def same(one, other):
+        return float(one) == float(other)
+
+    assert c.intra_open("18", ["18.0", "17", None, "18"], same) == 0.5
+    assert c.intra_open(None, [], same) == 1
+
+
+@given(st.permutations(["0.5", "50%", "50", "7", None, "7.0"]))
+def test_one_vote_joins_what_is_connected_in_any_order(answers):
+    halves = {"0.5": {"50%"}, "50%": {"0.5", "50"}, "50": {"50%"}, "7": {"7.0"}, "7.0": {"7"}}
+    votes = c.one_vote(answers, lambda one, other: other in halves[one])
+    by_answer = dict(zip(answers, votes, strict=True))
+    assert by_answer["0.5"] == by_answer["50%"] == by_answer["50"] != by_answer["7"]
+    assert by_answer["7"] == by_answer["7.0"]
+    assert by_answer[None] is None
+
+
 def test_step_entropy_refuses_a_student_without_entropies():
     with pytest.raises(ConfigError, match="no entropy for its steps"):
         c.step_entropy(attempt(0.2, None))
@@ -87,43 +137,6 @@ def test_step_entropy_refuses_a_student_without_entropies():
 def test_undefined_scores_become_the_largest():
     assert c.fill_undefined([0.1, None, 0.7]) == [0.1, 0.7, 0.7]
     assert c.fill_undefined([None, None]) == [0.0, 0.0]
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("The height of Ada is 1,200 m.", "Ada has a height of 1200.0 metres"),
-        ("So Ada comes first.", "ADA comes first"),
-        ("It is less.", "it  is less."),
-        ("Ada isn't 5.", "Ada is not 5."),
-    ],
-)
-def test_facts_agree(one, other):
-    assert c.facts(one) == c.facts(other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("Ada is older than Bo.", "Bo is older than Ada."),
-        ("Ada is coastal.", "Ada is not coastal."),
-        ("Ada has 3.", "Ada has -3."),
-        ("Ada has 3.5.", "Ada has 35."),
-        ("it is less.", "it is more."),
-    ],
-)
-def test_facts_differ(one, other):
-    assert c.facts(one) != c.facts(other)
-
-
-def test_step_content_aligns_steps_and_counts_the_missing():
-    ada, bo = "Ada is 3.", "Bo is 4."
-    agree = [Explanation.of([ada, bo], "yes")] * 2
-    half = [Explanation.of([ada, bo], "yes"), Explanation.of(["Ada equals 3."], "no")]
-    assert c.step_content(agree) == 0
-    assert c.step_content(half) == pytest.approx(math.log(2) / 2)
-    assert c.step_content(half, key=c.whole_text) == pytest.approx(math.log(2))
-    assert c.step_content([Explanation.of([], "yes")] * 2) is None
 
 
 def test_rare_words_counts_labelled_questions_not_occurrences():
@@ -146,3 +159,19 @@ def test_words_of_choices_count():
 def test_unknown_component_lists_the_allowed():
     with pytest.raises(ConfigError, match=r"'intro'; allowed: .*intra.*step_entropy"):
         c.check_components(["intro", "inter"])
+
+
+def test_what_is_supported_and_what_costs_samples():
+    assert c.supported(closed=True) - c.supported(closed=False) == {"bald", "direct_entropy"}
+    assert c.from_samples(c.COMPONENTS, closed=True) == c.SAMPLED
+    assert c.from_samples(c.COMPONENTS, closed=False) == c.SAMPLED | c.ANSWER
+
+
+def test_what_is_scored_besides():
+    assert c.check_also("all") == {"all"}
+    assert c.check_also(["inter", "features"]) == {"inter", "features"}
+    with pytest.raises(ConfigError, match=r"unknown component 'intro'.*also_score"):
+        c.check_also(["intro", "all"])
+    needs = frozenset({"inter"})
+    assert c.with_also(needs, frozenset({"margin"}), closed=True) == {"inter", "margin"}
+    assert c.with_also(needs, frozenset({"all"}), closed=False) == c.supported(closed=False)

@@ -28,6 +28,7 @@ from elad_exp.plan.ending import Ending, Most, Used, at_most, covered
 from elad_exp.protocols import EVAL_SPLITS, Splits, Task
 from elad_exp.selectors import components
 from elad_exp.selectors.query import initial_query
+from elad_exp.selectors.scorer import guided_size
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.speed import Speeds, measure
 from elad_exp.teachers.annotator import Annotator
@@ -169,6 +170,10 @@ def student_side(
     measured = sum(len(getattr(splits, name)) for name in EVAL_SPLITS)
     target, whole = attempts.target_tokens, attempts.whole_tokens
     left = len(splits.pool)
+    closed = all(attempts.task.labels(s) is not None for s in attempts.some)
+    also = components.check_also(selection.also_score)
+    wanted = components.with_also(needs, also, closed=closed)
+    guided = selection.guided_fraction < 1 and components.from_samples(needs, closed=closed)
     for part in rounds:
         # Before it has learnt to end, a student writes until it must.
         part.measured = measured * (target if part.round else student.max_new_tokens)
@@ -177,13 +182,28 @@ def student_side(
         if 0 < part.round < len(rounds) - 1:
             scored = min(selection.candidates or left, left)
             shown = part.annotations if attempts.shown else 0
-            greedy = scored if needs - components.TEXT else shown
-            k = selection.samples if needs & components.SAMPLED else 0
-            part.scored = target * (greedy + k * scored)
+            greedy = scored if wanted - components.TEXT - components.FEATURES else shown
+            some = guided_size(scored, selection.guided_fraction) if guided else scored
+            some = max(some, min(config.schedule.query_size, scored))
+            drawn = some * _explanations(wanted, attempts, selection, closed=closed)
+            part.scored = target * (greedy + drawn)
         left -= part.annotations
         part.train_s = part.trained / speeds.train
         part.measure_s = part.measured / speeds.generate
         part.score_s = part.scored / speeds.generate
+
+
+def _explanations(
+    wanted: frozenset[str], attempts: Attempts, selection: DictConfig, *, closed: bool
+) -> float:
+    """How many explanations are sampled about a candidate; part of one counts as that part."""
+    if not components.from_samples(wanted, closed=closed):
+        return 0.0
+    steps = [len(attempts.likely(sample).steps) for sample in attempts.some]
+    goes_on = "inter" in wanted and selection.inter_from == "prefixes"
+    # After i of n steps, the rest of them: 1/n + ... + (n-1)/n.
+    more = sum(max(n - 1, 0) for n in steps) / (2 * len(steps)) if goes_on else 0.0
+    return float(selection.samples * (1 + more))
 
 
 def add_waiting(rounds: Sequence[RoundPlan], annotator: Annotator) -> None:

@@ -22,32 +22,27 @@ TEXT = frozenset({"rare_words", "question_length"})
 FREE = frozenset({"step_entropy", "step_entropy_max", "step_entropy_sum", "perplexity"})
 """Need the greedy attempt only."""
 FORCED_PARTIAL = frozenset({"intra", "intra_excess"})
-"""Need answers forced after parts of the attempt; closed answer sets only."""
+"""Need answers forced after parts of the attempt."""
 FORCED_DIRECT = frozenset({"direct_entropy"})
 """Need the answer forced without an explanation; closed answer sets only."""
+DROPOUT = frozenset({"bald"})
+"""Need the answer forced after the attempt, under dropout; closed answer sets only."""
 ANSWER = frozenset({"answer_entropy", "least_confidence", "margin"})
 """Need the answer forced after the attempt (closed sets) or sampled explanations (open ones)."""
 SAMPLED = frozenset({"inter", "step_content", "step_content_sum", "self_consistency"})
 """Need sampled explanations."""
-DROPOUT = frozenset({"bald"})
-"""Need answers forced under dropout; closed answer sets only."""
-CLOSED_ONLY = FORCED_PARTIAL | FORCED_DIRECT | DROPOUT
-COMPONENTS = TEXT | FREE | FORCED_PARTIAL | FORCED_DIRECT | ANSWER | SAMPLED | DROPOUT
+CONTENT = frozenset({"step_content", "step_content_sum"})
+"""Of these, the ones that compare what is asserted, see `selectors.content`."""
+CLOSED_ONLY = FORCED_DIRECT | DROPOUT
+COMPONENTS = TEXT | FREE | FORCED_PARTIAL | FORCED_DIRECT | DROPOUT | ANSWER | SAMPLED
+"""What can stand in a candidate's scores."""
 ATTEMPT = frozenset({"attempt"})
 """Not a score: the greedy attempt itself."""
 FEATURES = frozenset({"features"})
 """Not a score: where questions lie for the student, and their distances to the labelled ones."""
+ALL = "all"
+"""Among components to score besides: every one that is supported."""
 
-# Capitalised where they open a sentence, without being names.
-_FUNCTION_WORDS_TEXT = """
-a an and as because both but by each every finally first for from he hence her here his how however
-i if in it its next of on one or second she since so that the their then there therefore these they
-third this those thus to we what when where which while who why with you
-"""
-_FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
-_NEGATIONS = frozenset({"not", "no", "never", "none", "neither", "nor", "cannot"})
-_NUMBER = r"(?:(?<!\w)-)?(?:\d+(?:,\d{3})+|\d+)(?:\.\d+)?"
-_TOKEN = re.compile(_NUMBER + r"|[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 
 
@@ -61,9 +56,35 @@ def check_components(names: Iterable[str]) -> frozenset[str]:
     if unknown := sorted(wanted - COMPONENTS - ATTEMPT - FEATURES):
         raise ConfigError(
             f"unknown component {', '.join(map(repr, unknown))}; allowed: "
-            f"{', '.join(sorted(COMPONENTS))}. Change the selector's component or weights."
+            f"{', '.join(sorted(COMPONENTS | ATTEMPT | FEATURES))}. Change the selector's component "
+            "or weights, or selection.also_score."
         )
     return wanted
+
+
+def check_also(names: str | Iterable[str]) -> frozenset[str]:
+    """The value of `selection.also_score` as a set: a name or several, `all` among them or not.
+
+    Raises:
+        ConfigError: one of them is neither a component nor `all`.
+    """
+    given = frozenset([names] if isinstance(names, str) else names)
+    return check_components(given - {ALL}) | (given & {ALL})
+
+
+def supported(*, closed: bool) -> frozenset[str]:
+    """Everything that can be computed where all answers are of closed sets, or some are open."""
+    return (COMPONENTS | ATTEMPT | FEATURES) - (frozenset() if closed else CLOSED_ONLY)
+
+
+def with_also(needs: frozenset[str], also: frozenset[str], *, closed: bool) -> frozenset[str]:
+    """`needs` and what is scored besides (see `check_also`), `all` put in full."""
+    return needs | (also - {ALL}) | (supported(closed=closed) if ALL in also else frozenset())
+
+
+def from_samples(names: frozenset[str], *, closed: bool) -> frozenset[str]:
+    """Those of `names` that cost sampled explanations."""
+    return names & (SAMPLED if closed else SAMPLED | ANSWER)
 
 
 def fill_undefined(values: Sequence[float | None]) -> list[float]:
@@ -106,6 +127,8 @@ def partial_explanations(steps: Sequence[str], *, mode: str) -> list[tuple[str, 
 def intra(answer: str | None, distributions: Sequence[Mapping[str, float]]) -> float:
     """Mean over partial explanations i of `1 - p_i(a)`, a the attempt's own final answer.
 
+    For closed sets of answers; `intra_open` is for the others.
+
     Range 0 to 1; 1 for an unparsed answer, which no distribution supports. Cost: n forced
     answers (one forward pass for a student that shares prefixes).
     """
@@ -133,12 +156,77 @@ def intra_excess(values: Sequence[float | None], n_steps: Sequence[int]) -> list
     ]
 
 
+def intra_open(
+    answer: str | None, given: Sequence[str | None], same: Callable[[str, str], bool]
+) -> float:
+    """Mean over partial explanations i of `1[a_i != a]`, a_i the answer that was written after i.
+
+    `intra` for open answers; `same` says which answers are one. An unparsed a_i differs. Range 0
+    to 1; 1 for an unparsed `answer`. Cost: n short generations.
+    """
+    if answer is None:
+        return 1.0
+    return sum(a is None or not same(answer, a) for a in given) / len(given)
+
+
+def one_vote(answers: Sequence[str | None], same: Callable[[str, str], bool]) -> list[str | None]:
+    """The answers, each in the form that stands for all that are the same as it.
+
+    Where sameness is not transitive (50% is the same as 50 and as 0.5), what is connected is one.
+    The order of the answers does not matter to which of them are one.
+    """
+    groups: list[list[str]] = []
+    for answer in sorted({a for a in answers if a is not None}):
+        joined = [g for g in groups if any(same(answer, other) for other in g)]
+        groups = [g for g in groups if g not in joined]
+        groups.append([*(other for g in joined for other in g), answer])
+    stands = {answer: min(group) for group in groups for answer in group}
+    return [None if answer is None else stands[answer] for answer in answers]
+
+
 def inter(answers: Sequence[str | None]) -> float:
     """Entropy of the answers of k sampled explanations, an unparsed one its own symbol.
 
     Range 0 to ln k. Cost: k generations.
     """
     return entropy(vote(answers).values())
+
+
+def inter_prefixes(answers: Sequence[Sequence[str | None]]) -> float:
+    """`inter` of the k explanations that go on after each proper prefix of the attempt, averaged.
+
+    Prefixes of 0 to n-1 steps; with 0 steps the explanations are those of `inter`. Range 0 to
+    ln k. Cost: k generations from the root and k from each of n-1 prefixes, which are the shorter
+    the longer their prefix: about (n+1)/2 times that of `inter`.
+    """
+    return math.fsum(map(inter, answers)) / len(answers)
+
+
+def self_consistency(answers: Sequence[str | None]) -> float:
+    """`1 -` the share of the most frequent answer among those of k sampled explanations.
+
+    How far the samples are from one vote (self-consistency, Wang et al. 2022, arXiv 2203.11171).
+    An unparsed answer is a symbol of its own. Range 0 to 1 - 1/k. Cost: shares the generations of
+    `inter`.
+    """
+    return least_confidence(vote(answers).values())
+
+
+def bald(distributions: Sequence[Mapping[str, float]]) -> float:
+    """Mutual information between the answer and the dropout mask: `H(mean p) - mean H(p)`.
+
+    High where each mask is sure and the masks disagree: what more training data could settle
+    (Houlsby et al. 2011, arXiv 1112.5745; with dropout as the posterior Gal et al. 2017, arXiv
+    1703.02910). In nats, 0 to ln(number of answers). Cost: a forced answer after the attempt for
+    each mask. Closed answer sets only.
+
+    Args:
+        distributions: of the answer, one for each dropout mask, over the same answers.
+    """
+    n = len(distributions)
+    mean = [math.fsum(p[answer] for p in distributions) / n for answer in distributions[0]]
+    within = math.fsum(entropy(p.values()) for p in distributions) / n
+    return max(0.0, entropy(mean) - within)
 
 
 def _step_entropies(attempt: Explanation) -> list[float]:
@@ -179,63 +267,18 @@ def step_entropy_sum(attempt: Explanation) -> float | None:
     return math.fsum(values) if values else None
 
 
-def facts(text: str) -> tuple[str, ...]:
-    """What a step asserts, for comparing steps: its numbers, capitalised words and negations.
+def perplexity(attempt: Explanation) -> float | None:
+    """`exp` of minus the mean log-probability of all tokens of the greedy attempt.
 
-    In order of mention, so that "Ada is older than Bo" differs from its converse; digit grouping
-    and trailing zeros do not matter. A step with no number or name is its normalised text.
+    Range 1 to the size of the vocabulary. Free: kept from generating the attempt. None where the
+    student wrote nothing.
     """
-    found: list[str] = []
-    named = False
-    for token in _TOKEN.findall(text):
-        folded = token.casefold()
-        if token[-1].isdigit():
-            number = token.replace(",", "")
-            found.append(number.rstrip("0").rstrip(".") if "." in number else number)
-            named = True
-        elif folded in _NEGATIONS or folded.replace("\u2019", "'").endswith("n't"):
-            found.append("not")
-        elif token[0].isupper() and folded not in _FUNCTION_WORDS:
-            found.append(folded)
-            named = True
-    return tuple(found) if named else (normalise(text),)
-
-
-def whole_text(text: str) -> tuple[str, ...]:
-    """The normalised text: for tasks whose steps follow a fixed grammar."""
-    return (normalise(text),)
-
-
-CONTENT_KEYS: dict[str, Callable[[str], tuple[str, ...]]] = {"facts": facts, "text": whole_text}
-
-
-def _content_entropies(
-    explanations: Sequence[Explanation], key: Callable[[str], tuple[str, ...]]
-) -> list[float]:
-    keys = [[key(step.text) for step in explanation.steps] for explanation in explanations]
-    longest = max(map(len, keys), default=0)
-    rows = [[steps[i] if i < len(steps) else None for steps in keys] for i in range(longest)]
-    return [entropy(vote(row).values()) for row in rows]
-
-
-def step_content(
-    explanations: Sequence[Explanation], *, key: Callable[[str], tuple[str, ...]] = facts
-) -> float | None:
-    """Sampled explanations aligned by step index: entropy of what they assert, mean over indices.
-
-    A missing step is a symbol of its own; the indices run to the longest explanation. None where
-    none of them has a step. Range 0 to ln k. Cost: shares the generations of `inter`.
-    """
-    values = _content_entropies(explanations, key)
-    return math.fsum(values) / len(values) if values else None
-
-
-def step_content_sum(
-    explanations: Sequence[Explanation], *, key: Callable[[str], tuple[str, ...]] = facts
-) -> float | None:
-    """As `step_content`, but the sum over indices; see `step_entropy_sum`. Range 0 to n ln k."""
-    values = _content_entropies(explanations, key)
-    return math.fsum(values) if values else None
+    if attempt.logprob is None and attempt.steps:
+        raise ConfigError(
+            "the student reports no log-probability for its attempts, which perplexity needs; "
+            "choose other components or another student"
+        )
+    return None if attempt.logprob is None else math.exp(-attempt.logprob)
 
 
 def least_confidence(probabilities: Iterable[float]) -> float:

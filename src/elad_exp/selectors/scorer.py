@@ -4,57 +4,62 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from scipy.stats import rankdata
 
 from elad_exp.errors import ConfigError, EladError
 from elad_exp.protocols import CheckableTask, Student, Task
-from elad_exp.rng import derive_seed
+from elad_exp.rng import generator
 from elad_exp.selectors import components as c
-from elad_exp.types import Candidate, Explanation, Sample
+from elad_exp.selectors.columns import Reading, sameness
+from elad_exp.selectors.content import CONTENT_KEYS, CONTENTS, Grouping, by_key, by_meaning
+from elad_exp.selectors.evidence import Evidence, Passes
+from elad_exp.selectors.place import Place, places
+from elad_exp.types import Candidate, Sample
 
 logger = logging.getLogger(__name__)
 
-_SUM_TOLERANCE = 0.01  # a softmax in bfloat16 is off by some thousandths
-
-
-@dataclass(slots=True)
-class _Evidence:
-    """What the student said about one sample; filled pass by pass."""
-
-    sample: Sample
-    closed: bool
-    attempt: Explanation
-    sampled: list[Explanation] = field(default_factory=list)
-    forced: dict[tuple[str, ...], dict[str, float]] = field(default_factory=dict)
-
-    def answer_probabilities(self) -> list[float]:
-        """Empty where an answer could not be forced, see `Scorer._force`."""
-        if self.closed:
-            return list(self.forced[self.attempt.texts].values())
-        return list(c.vote([explanation.answer for explanation in self.sampled]).values())
+GUIDE = frozenset({"step_entropy_sum"})
+"""Ranks candidates for guided scoring where the selector needs nothing that is cheaper."""
+Rows = dict[str, dict[str, float]]
 
 
 class Scorer:
-    """Runs the student over candidates and computes what selectors need, no more.
+    """Runs the student over candidates and computes what selectors need, and no more than asked.
 
     Passes over the student, each at most once per call: one greedy explanation if any component
-    but the text-only ones is needed; `k` sampled explanations if `inter`, `step_content` or, for
-    open answers, an `answer_entropy`-like component is; forced answers, every different
-    (sample, steps) pair once. Results do not depend on the order of the samples.
+    but the text-only ones is needed, in the same pass with `k` sampled ones if `inter`,
+    `self_consistency`, `step_content` or, for open answers, an `answer_entropy`-like component is;
+    forced answers, every different (sample, steps) pair once; answers under dropout; explanations
+    that go on after prefixes; hidden states. Results do not depend on the order of the samples.
+
+    *Guided*: with `guided_fraction` below 1, and where the selector needs samples at all, what
+    needs none is computed first. Its mean rank over those components that the selector needs (or
+    `step_entropy_sum`, where it needs no such) decides which candidates get samples. The others are
+    `screened`: they lack the scores that cost samples.
 
     Args:
-        task: tells which samples have a closed set of answers.
+        task: tells which samples have a closed set of answers, and which answers are one vote.
         student: explains and answers; batches by itself.
         k: sampled explanations per candidate, at least 2.
         temperature: of the sampled explanations, above 0.
         intra: `truncate` (answer after each proper prefix) or `remove` (one step left out).
+        inter_from: what `inter` samples from: `root` (k whole explanations), or `prefixes` (k
+            from each proper prefix of the attempt, about (n+1)/2 times the cost for n steps).
         content: what counts as the same step in `step_content`: `facts` (equal numbers, names
-            and negations) suits free text, `text` (equal normalised text) a fixed grammar. `auto`
-            is `text` for tasks whose steps a program can check, else `facts`.
-        seed: with the round, gives the seed of the sampled explanations.
-        on_phase: called with the name of a pass (`greedy`, `sampled`, `forced`) and its number of
-            items before it begins; may raise to stop the run.
+            and negations) suits free text, `text` (equal normalised text) a fixed grammar,
+            `cluster` is `content.by_meaning`. `auto` is `text` for tasks whose steps a program can
+            check, else `facts`.
+        cluster_distance: of `cluster`: mean cosine distance up to which steps mean the same.
+        dropout_passes: dropout masks of `bald`, at least 2.
+        guided_fraction: share of the candidates that get samples, above 0 and at most 1.
+        also: components to compute besides what the selector needs, `all` for all that task and
+            student support. They never decide which candidates are screened.
+        seed: with the round, gives the seeds of all that is drawn.
+        on_phase: called with the name of a pass (`greedy`, `sampled`, `forced`, ...) and its number
+            of items before it begins; may raise to stop the run.
 
     Raises:
         ConfigError: a value out of range.
@@ -69,7 +74,12 @@ class Scorer:
         k: int = 4,
         temperature: float = 0.7,
         intra: str = "truncate",
+        inter_from: str = "root",
         content: str = "auto",
+        cluster_distance: float = 0.15,
+        dropout_passes: int = 8,
+        guided_fraction: float = 1.0,
+        also: str | Iterable[str] = (),
         on_phase: Callable[[str, int], None] | None = None,
     ) -> None:
         if k < 2:
@@ -78,23 +88,43 @@ class Scorer:
             raise ConfigError(
                 f"scorer temperature={temperature}: at 0 all samples are equal; use e.g. 0.7"
             )
-        if intra not in ("truncate", "remove"):
-            raise ConfigError(f"scorer intra={intra!r}; allowed: truncate, remove")
+        _check_choice("intra", intra, ("truncate", "remove"))
+        _check_choice("inter_from", inter_from, ("root", "prefixes"))
+        _check_choice("content", content, CONTENTS)
+        if not 0 <= cluster_distance <= 2:
+            raise ConfigError(
+                f"scorer cluster_distance={cluster_distance}: a cosine distance is between 0 and 2"
+            )
+        if dropout_passes < 2:
+            raise ConfigError(
+                f"scorer dropout_passes={dropout_passes}: one mask never disagrees; use 2 or more"
+            )
+        if not 0 < guided_fraction <= 1:
+            raise ConfigError(
+                f"scorer guided_fraction={guided_fraction}; allowed: above 0, at most 1 (all)"
+            )
         if content == "auto":
             # In a fixed grammar the facts miss what tells "47 is before 60" from "47 is after 60".
             content = "text" if isinstance(task, CheckableTask) else "facts"
-        if content not in c.CONTENT_KEYS:
-            raise ConfigError(
-                f"scorer content={content!r}; allowed: auto, {', '.join(sorted(c.CONTENT_KEYS))}"
-            )
         self.task = task
         self.student = student
         self.seed = seed
-        self.k = k
-        self.temperature = temperature
+        self.same = sameness(task)
         self.intra = intra
+        self.inter_from = inter_from
         self.content = content
-        self.on_phase = on_phase
+        self.cluster_distance = cluster_distance
+        self.guided_fraction = guided_fraction
+        self.also = c.check_also(also)
+        self.passes = Passes(
+            student,
+            seed=seed,
+            k=k,
+            temperature=temperature,
+            intra=intra,
+            dropout_passes=dropout_passes,
+            on_phase=on_phase,
+        )
 
     def score(
         self,
@@ -103,21 +133,25 @@ class Scorer:
         *,
         labelled: Sequence[Sample],
         round: int,
+        at_least: int = 0,
     ) -> list[Candidate]:
-        """One candidate per sample, in the order given, with exactly the scores in `needs`.
+        """One candidate per sample, in the order given, with the scores in `needs` and `also`.
 
         With text-only needs, or none, the student is not called and `attempt` is None. A score
         that is undefined (no steps, or too long to force an answer) becomes the largest of its
-        component in this call.
+        component in this call. `features` among them fills `features` and `near`. Where
+        `step_entropy_sum` decided who is screened, it is there too.
 
         Args:
             samples: different samples.
-            needs: names of components.
-            labelled: questions annotated so far, for `rare_words`.
-            round: the round, for the seed of the sampled explanations.
+            needs: names of components: what the selector needs.
+            labelled: questions annotated so far, for `rare_words` and `features`.
+            round: the round, for the seeds of what is drawn.
+            at_least: so many candidates get samples, however small `guided_fraction` is.
 
         Raises:
-            ConfigError: an unknown component, or one that open answers do not support.
+            ConfigError: an unknown component, or one that open answers or the student do not
+                support.
             EladError: the student's probabilities are not finite.
             ValueError: a sample is given twice.
         """
@@ -125,144 +159,166 @@ class Scorer:
         ordered = sorted(samples, key=lambda s: s.id)
         if len({s.id for s in ordered}) != len(ordered):
             raise ValueError("a sample is given twice")
+        closed = [self.task.labels(s) is not None for s in ordered]
+        wanted = c.with_also(needs, self.also, closed=all(closed))
+        _check_open(ordered, closed, wanted)
+        costly = c.from_samples(wanted, closed=all(closed))
+        guide = self._guide(needs, costly)
+        rows = self._text_rows(ordered, wanted, labelled)
+        evidence: list[Evidence] = []
+        chosen: Sequence[Evidence] = ()
+        if ordered and (wanted | guide) - c.TEXT - c.FEATURES:
+            evidence = self.passes.attempts(
+                ordered, closed, sampled=bool(costly) and not guide, round=round
+            )
+            self._cheap(evidence, (wanted | guide) - costly, rows, needs=needs, round=round)
+            chosen = self._screened(evidence, guide, rows, at_least, round) if guide else evidence
+            self._costly(chosen, costly, rows, guided=bool(guide), round=round)
+        place = self._places(ordered, labelled) if wanted & c.FEATURES else {}
+        screened = {s.id for s in ordered if guide} - {found.sample.id for found in chosen}
+        found = {evident.sample.id: evident for evident in evidence}
+        made = {s.id: _candidate(s, rows[s.id], found.get(s.id), place, screened) for s in ordered}
+        return [made[s.id] for s in samples]
+
+    def _guide(self, needs: frozenset[str], costly: frozenset[str]) -> frozenset[str]:
+        """The components that decide who gets samples; none where nobody is left out."""
+        if self.guided_fraction == 1 or not needs & costly:
+            return frozenset()
+        return (needs & c.COMPONENTS) - costly or GUIDE
+
+    def _text_rows(
+        self, samples: Sequence[Sample], wanted: frozenset[str], labelled: Sequence[Sample]
+    ) -> Rows:
         columns: dict[str, list[float]] = {}
-        evidence: list[_Evidence] = []
-        if ordered and needs - c.TEXT:
-            evidence = self._evidence(ordered, needs, round)
-            columns = self._student_columns(evidence, needs)
-        if "rare_words" in needs:
-            columns["rare_words"] = c.rare_words(ordered, labelled)
-        if "question_length" in needs:
-            columns["question_length"] = [c.question_length(s) for s in ordered]
-        _check_finite(ordered, columns)
-        scored: dict[str, Candidate] = {}
-        for i, sample in enumerate(ordered):
-            scores = {name: columns[name][i] for name in sorted(columns)}
-            found = evidence[i] if evidence else None
-            scored[sample.id] = Candidate(
-                sample,
-                scores,
-                found.attempt if found else None,
-                tuple(e.answer for e in found.sampled) if found else (),
-            )
-        return [scored[s.id] for s in samples]
+        if "rare_words" in wanted:
+            columns["rare_words"] = c.rare_words(samples, labelled)
+        if "question_length" in wanted:
+            columns["question_length"] = [c.question_length(s) for s in samples]
+        rows: Rows = {sample.id: {} for sample in samples}
+        _fill_in(rows, samples, columns)
+        return rows
 
-    def _evidence(
-        self, samples: Sequence[Sample], needs: frozenset[str], round: int
-    ) -> list[_Evidence]:
-        closed = [self.task.labels(s) is not None for s in samples]
-        if not all(closed) and (refused := sorted(needs & c.CLOSED_ONLY)):
-            raise ConfigError(
-                f"{', '.join(refused)}: not available for open answers (sample "
-                f"{samples[closed.index(False)].id}); open answers support "
-                f"{', '.join(sorted(c.COMPONENTS - c.CLOSED_ONLY))}"
-            )
-        self._begin("greedy", len(samples))
-        greedy = self.student.explain(samples)
-        evidence = [
-            _Evidence(sample, is_closed, attempt)
-            for sample, is_closed, (attempt,) in zip(samples, closed, greedy, strict=True)
-        ]
-        if needs & c.SAMPLED or (needs & c.ANSWER and not all(closed)):
-            self._begin("sampled", len(samples) * self.k)
-            sampled = self.student.explain(
-                samples,
-                k=self.k,
-                temperature=self.temperature,
-                seed=derive_seed(self.seed, "score", round),
-            )
-            for found, explanations in zip(evidence, sampled, strict=True):
-                found.sampled = list(explanations)
-        self._force(evidence, needs)
-        return evidence
+    def _cheap(
+        self,
+        evidence: Sequence[Evidence],
+        names: frozenset[str],
+        rows: Rows,
+        *,
+        needs: frozenset[str],
+        round: int,
+    ) -> None:
+        """The columns that need no samples."""
+        self.passes.force(evidence, names)
+        if names & c.FORCED_PARTIAL:
+            self.passes.write(evidence)
+        if names & c.DROPOUT:
+            try:
+                self.passes.drop_out(evidence, round)
+            except ConfigError as error:
+                if c.DROPOUT & (needs | self.also):
+                    raise
+                logger.warning("selection.also_score=all leaves out bald: %s", error)
+                names -= c.DROPOUT
+        self._read(evidence, names, rows)
 
-    def _force(self, evidence: Sequence[_Evidence], needs: frozenset[str]) -> None:
-        """Fill in forced answers; those of one sample stand together, shortest first, so that a
-        student can share their prefixes.
-
-        Where one does not fit the student's context, its distribution is empty, and the scores
-        that need it are undefined.
-        """
-        wanted: list[tuple[_Evidence, tuple[str, ...]]] = []
-        for found in evidence:
-            steps: set[tuple[str, ...]] = set()
-            if needs & c.FORCED_PARTIAL and found.attempt.answer is not None:
-                steps.update(c.partial_explanations(found.attempt.texts, mode=self.intra))
-            if needs & c.ANSWER and found.closed:
-                steps.add(found.attempt.texts)
-            if needs & c.FORCED_DIRECT:
-                steps.add(())
-            wanted += [(found, given) for given in sorted(steps, key=lambda t: (len(t), t))]
-        if not wanted:
+    def _costly(
+        self,
+        evidence: Sequence[Evidence],
+        names: frozenset[str],
+        rows: Rows,
+        *,
+        guided: bool,
+        round: int,
+    ) -> None:
+        """The columns that need samples, of those that get them."""
+        if not names:
             return
-        self._begin("forced", len(wanted))
-        answers = self.student.answer_distributions([(f.sample, given) for f, given in wanted])
-        if too_long := answers.count({}):
-            logger.warning(
-                "%d of %d forced answers do not fit the student's context; scores that need them "
-                "count as the least certain",
-                too_long,
-                len(wanted),
-            )
-        for (found, given), distribution in zip(wanted, answers, strict=True):
-            found.forced[given] = distribution
-            if not distribution:
-                continue
-            # Written so that NaN fails too: entropy skips it, and would report certainty.
-            if not abs(math.fsum(distribution.values()) - 1.0) <= _SUM_TOLERANCE:
-                raise EladError(
-                    f"answer probabilities of sample {found.sample.id} after {len(given)} steps "
-                    f"are {distribution}, which do not sum to 1. If they are not finite, training "
-                    "has diverged: lower the learning rate."
-                )
+        if guided:
+            self.passes.sample(evidence, round)
+        if "inter" in names and self.inter_from == "prefixes":
+            self.passes.go_on(evidence, round)
+        self._read(evidence, names, rows)
 
-    def _student_columns(
-        self, evidence: Sequence[_Evidence], needs: frozenset[str]
-    ) -> dict[str, list[float]]:
-        def intra(found: _Evidence) -> float | None:
-            if found.attempt.answer is None:
-                return c.intra(None, [])
-            parts = c.partial_explanations(found.attempt.texts, mode=self.intra)
-            forced = [found.forced[given] for given in parts]
-            return c.intra(found.attempt.answer, forced) if all(forced) else None
+    def _read(self, evidence: Sequence[Evidence], names: frozenset[str], rows: Rows) -> None:
+        grouping = self._grouping(evidence, names)
+        reading = Reading(self.same, self.intra, self.inter_from, grouping)
+        columns = reading.columns(evidence, names)
+        _fill_in(rows, [found.sample for found in evidence], columns)
 
-        def of_answers(
-            measure: Callable[[Iterable[float]], float],
-        ) -> Callable[[_Evidence], float | None]:
-            return lambda e: measure(p) if (p := e.answer_probabilities()) else None
+    def _grouping(
+        self, evidence: Sequence[Evidence], names: frozenset[str]
+    ) -> Callable[[Sample], Grouping]:
+        if self.content == "cluster":
+            vectors = self.passes.vectors(evidence) if names & c.CONTENT else {}
+            return lambda sample: by_meaning(sample, vectors, distance=self.cluster_distance)
+        by_content = by_key(CONTENT_KEYS[self.content])
+        return lambda _: by_content
 
-        key = c.CONTENT_KEYS[self.content]
-        one: dict[str, Callable[[_Evidence], float | None]] = {
-            "step_entropy": lambda e: c.step_entropy(e.attempt),
-            "step_entropy_max": lambda e: c.step_entropy_max(e.attempt),
-            "step_entropy_sum": lambda e: c.step_entropy_sum(e.attempt),
-            "intra": intra,
-            "inter": lambda e: c.inter([x.answer for x in e.sampled]),
-            "step_content": lambda e: c.step_content(e.sampled, key=key),
-            "step_content_sum": lambda e: c.step_content_sum(e.sampled, key=key),
-            "answer_entropy": of_answers(c.entropy),
-            "least_confidence": of_answers(c.least_confidence),
-            "margin": of_answers(c.margin),
-            "direct_entropy": lambda e: c.entropy(p.values()) if (p := e.forced[()]) else None,
-        }
-        columns = {n: [one[n](found) for found in evidence] for n in sorted(needs & one.keys())}
-        if "intra_excess" in needs:
-            columns["intra_excess"] = c.intra_excess(
-                [intra(found) for found in evidence],
-                [len(found.attempt.steps) for found in evidence],
-            )
-        for name, values in columns.items():
-            if missing := values.count(None):
-                logger.info("%s: undefined for %d of %d attempts", name, missing, len(values))
-        return {name: c.fill_undefined(values) for name, values in columns.items()}
+    def _screened(
+        self,
+        evidence: Sequence[Evidence],
+        guide: frozenset[str],
+        rows: Rows,
+        at_least: int,
+        round: int,
+    ) -> list[Evidence]:
+        """Those of highest mean rank in the guiding components, ties in drawn order."""
+        n = len(evidence)
+        size = min(n, max(at_least, guided_size(n, self.guided_fraction)))
+        table = [[rows[found.sample.id][name] for name in sorted(guide)] for found in evidence]
+        ranks = np.round(rankdata(table, axis=0).mean(axis=1), 9)
+        drawn = generator(self.seed, "screen", round).permutation(n)
+        first = sorted(drawn, key=lambda i: -ranks[i])[:size]
+        return [evidence[i] for i in sorted(first)]
 
-    def _begin(self, phase: str, items: int) -> None:
-        logger.debug("scoring, %s pass: %d items", phase, items)
-        if self.on_phase is not None:
-            self.on_phase(phase, items)
+    def _places(self, samples: Sequence[Sample], labelled: Sequence[Sample]) -> dict[str, Place]:
+        if not samples:
+            return {}
+        self.passes.begin("features", len(samples) + len(labelled))
+        found = places(self.student, self.task, samples, labelled)
+        return {sample.id: place for sample, place in zip(samples, found, strict=True)}
 
 
-def _check_finite(samples: Sequence[Sample], columns: dict[str, list[float]]) -> None:
+def guided_size(n: int, fraction: float) -> int:
+    """How many of `n` candidates get samples: `n * fraction`, rounded up."""
+    # 0.07 * 100 is 7.000000000000001 in binary.
+    return math.ceil(round(n * fraction, 9))
+
+
+def _candidate(
+    sample: Sample,
+    scores: Mapping[str, float],
+    found: Evidence | None,
+    place: Mapping[str, Place],
+    screened: set[str],
+) -> Candidate:
+    here = place.get(sample.id)
+    return Candidate(
+        sample,
+        {name: scores[name] for name in sorted(scores)},
+        found.attempt if found else None,
+        tuple(e.answer for e in found.sampled) if found else (),
+        here.features if here else (),
+        here.near if here else (),
+        sample.id in screened,
+    )
+
+
+def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"scorer {name}={value!r}; allowed: {', '.join(allowed)}")
+
+
+def _check_open(samples: Sequence[Sample], closed: Sequence[bool], names: frozenset[str]) -> None:
+    if not all(closed) and (refused := sorted(names & c.CLOSED_ONLY)):
+        raise ConfigError(
+            f"{', '.join(refused)}: not available for open answers (sample "
+            f"{samples[closed.index(False)].id}); open answers support "
+            f"{', '.join(sorted(c.supported(closed=False)))}"
+        )
+
+
+def _fill_in(rows: Rows, samples: Sequence[Sample], columns: Mapping[str, Sequence[float]]) -> None:
     for name, values in sorted(columns.items()):
         for sample, value in zip(samples, values, strict=True):
             if not math.isfinite(value):
@@ -270,3 +326,4 @@ def _check_finite(samples: Sequence[Sample], columns: dict[str, list[float]]) ->
                     f"{name} of sample {sample.id} is {value}: the student's probabilities are "
                     "not finite. Training has diverged; lower the learning rate."
                 )
+            rows[sample.id][name] = value

@@ -106,7 +106,11 @@ class ReasoningTask:
     def grade(self, sample: Sample, answer: str | None, gold: GoldBook) -> bool:
         """Whether the canonical `answer` is the same as the gold one, by its family."""
         right = gold[sample.id].answer
-        return answer is not None and self.family(sample).same(sample, answer, right)
+        return answer is not None and self.same_answer(sample, answer, right)
+
+    def same_answer(self, sample: Sample, one: str, other: str) -> bool:
+        """Whether two canonical answers mean the same, by their family."""
+        return self.family(sample).same(sample, one, other)
 
     def vocabulary(self) -> tuple[str, ...]:
         return ()
