@@ -59,6 +59,19 @@ def test_the_budget_that_ends_a_run_ends_its_plan(
     assert [(line["bought"] or {}).get("ok", 0) for line in lines] == [6, 2, 0]
 
 
+def test_what_scoring_writes_is_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    def written(*arguments: str) -> int:
+        return int(rows(planned(capsys, *arguments))[1][6].replace(",", ""))
+
+    whole = written()  # 10 attempts and 2 explanations more of each
+    measured = 192
+    assert whole - measured == 3 * 10 * 12
+    assert written("selection.guided_fraction=0.5") - measured == (10 + 2 * 5) * 12
+    assert written("selection.inter_from=prefixes") > whole
+    assert written("selector=random", "selection.also_score=all") == whole
+    assert written("selector=random") - measured == 4 * 12
+
+
 def test_time_is_a_limit_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     # Round 0 measures 16 questions with 12 tokens each, at 1000 tokens a second.
     shown = planned(capsys, "budget.max_wall_s=0.3", "budget.scope=sweep")  # of each job even so

@@ -83,6 +83,15 @@ def test_closed_and_open_answers_in_one_pool():
     assert all(0 <= candidate.scores["intra"] <= 1 for candidate in found)
 
 
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_closed_and_open_answers_in_one_pool_have_entropies(fraction):
+    pool = [*samples(3), Sample("z", OPEN)]
+    found = score(FakeStudent(), pool, "answer_entropy", "margin", guided_fraction=fraction)
+    alone = score(FakeStudent(), pool[:3], "answer_entropy", "margin")
+    for mixed, closed in zip(found, alone, strict=False):
+        assert mixed.screened or mixed.scores.items() >= closed.scores.items()
+
+
 # -- inter from prefixes ---------------------------------------------------------------------------
 
 

@@ -54,10 +54,10 @@ def check_components(names: Iterable[str]) -> frozenset[str]:
     """
     wanted = frozenset(names)
     if unknown := sorted(wanted - COMPONENTS - ATTEMPT - FEATURES):
+        allowed = ", ".join(sorted(COMPONENTS | ATTEMPT | FEATURES))
         raise ConfigError(
-            f"unknown component {', '.join(map(repr, unknown))}; allowed: "
-            f"{', '.join(sorted(COMPONENTS | ATTEMPT | FEATURES))}. Change the selector's component "
-            "or weights, or selection.also_score."
+            f"unknown component {', '.join(map(repr, unknown))}; allowed: {allowed}. Change the "
+            "selector's component or weights, or selection.also_score."
         )
     return wanted
 

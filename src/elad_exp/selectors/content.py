@@ -69,6 +69,10 @@ def by_meaning(sample: Sample, vectors: Mapping[str, Vector], *, distance: float
     mention, are clustered apart from each other. A capitalised word that opens a sentence is a
     name only if it stands capitalised inside one too: in the question or in one of the texts.
 
+    What a small student's hidden states tell apart is topics, not claims: for SmolLM2-135M, seven
+    hand-written pairs of paraphrases lay 0.06 to 0.17 apart, seven pairs of different claims about
+    one thing 0.00 to 0.14, two about different things 0.19 and 0.20.
+
     Args:
         sample: the question that the texts explain.
         vectors: of every text that will be grouped.

@@ -171,6 +171,8 @@ class Scorer:
             evidence = self.passes.attempts(
                 ordered, closed, sampled=bool(costly) and not guide, round=round
             )
+            # Of closed answers among open ones, these scores are costly in name only.
+            self.passes.force(evidence, wanted | guide)
             self._cheap(evidence, (wanted | guide) - costly, rows, needs=needs, round=round)
             chosen = self._screened(evidence, guide, rows, at_least, round) if guide else evidence
             self._costly(chosen, costly, rows, guided=bool(guide), round=round)
@@ -208,7 +210,6 @@ class Scorer:
         round: int,
     ) -> None:
         """The columns that need no samples."""
-        self.passes.force(evidence, names)
         if names & c.FORCED_PARTIAL:
             self.passes.write(evidence)
         if names & c.DROPOUT:
