@@ -11,7 +11,15 @@ import numpy as np
 
 from elad_exp import metrics
 from elad_exp.selectors.diagnose import separation
-from elad_exp.types import Annotation, Candidate, Query, QueryItem, Status
+from elad_exp.types import (
+    Annotation,
+    Candidate,
+    Explanation,
+    Query,
+    QueryItem,
+    Sample,
+    Status,
+)
 
 
 def statuses(annotations: Sequence[Annotation]) -> dict[str, int]:
@@ -65,7 +73,8 @@ def score_line(round_: int, candidate: Candidate) -> dict[str, Any]:
     `answers` of the sampled explanations; `attempt_answer` and `attempt_steps` (their number) of
     the greedy one, null without it; `screened`. Only where the selector or `selection.also_score`
     asked for features: `features` (base64 of little-endian float16, see `unpacked`) and `near`
-    (distances to the nearest labelled questions, nearest first).
+    (distances to the nearest labelled questions, nearest first). The loop adds `attempt_wrong`, by
+    gold and for reports only: whether the attempt's answer is, null without an attempt.
     """
     attempt = candidate.attempt
     line = {
@@ -90,6 +99,23 @@ def packed(features: Sequence[float]) -> str:
 def unpacked(text: str) -> tuple[float, ...]:
     """Inverse of `packed`."""
     return tuple(np.frombuffer(base64.b64decode(text), "<f2").tolist())
+
+
+def stored_candidate(line: Mapping[str, Any]) -> Candidate:
+    """The candidate of a `score_line`; the texts of its question and its steps are empty.
+
+    A line of an earlier version does not have `attempt_steps`, and its candidate no attempt.
+    """
+    steps = line.get("attempt_steps")
+    return Candidate(
+        Sample(line["id"], ""),
+        dict(line["scores"]),
+        None if steps is None else Explanation.of([""] * steps, line["attempt_answer"]),
+        tuple(line["answers"]),
+        unpacked(line["features"]) if "features" in line else (),
+        tuple(line.get("near", ())),
+        screened=line.get("screened", False),
+    )
 
 
 def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation) -> dict[str, Any]:

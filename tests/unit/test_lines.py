@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elad_exp.lines import bought, packed, score_line, teacher_separation, unpacked
+from elad_exp.lines import (
+    bought,
+    packed,
+    score_line,
+    stored_candidate,
+    teacher_separation,
+    unpacked,
+)
 from elad_exp.types import (
     Annotation,
     Candidate,
@@ -91,3 +99,21 @@ def test_a_score_line_holds_what_ranking_again_takes() -> None:
 @given(st.lists(st.floats(-1, 1, width=16), max_size=20))
 def test_features_are_stored_exactly(features: list[float]) -> None:
     assert unpacked(packed(features)) == tuple(features)
+
+
+def test_a_candidate_is_read_back_without_its_texts() -> None:
+    attempt = Explanation.of(["a", "b"], "yes")
+    written = Candidate(
+        Sample("s", "q"), {"inter": 1 / 3}, attempt, ("no",), (0.5, 0.25), (0.1,), screened=True
+    )
+    bare = Candidate(Sample("s", "q"))
+    for candidate in (written, bare):
+        line = json.loads(json.dumps(score_line(2, candidate)))
+        told = stored_candidate(line)
+        steps = Explanation.of(["", ""], "yes") if candidate.attempt else None
+        assert told == replace(candidate, sample=Sample("s", ""), attempt=steps)
+
+
+def test_a_line_of_an_earlier_version_has_no_attempt() -> None:
+    line = {"round": 1, "id": "s", "scores": {}, "answers": [], "attempt_answer": "yes"}
+    assert stored_candidate(line) == Candidate(Sample("s", ""))
