@@ -51,7 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--json", type=Path, help="write the figures there as well")
     compare.add_argument("--plot", type=Path, help="draw the curves there as well")
     compare.set_defaults(action=_compare)
-    _select_command(commands)
+    select = commands.add_parser(
+        "select",
+        help="rank the candidates of a round again, by other selectors",
+        description="Rank the stored candidates of a round again, by other selectors: what they "
+        "would have chosen, how much of it the run chose, how much of it the student has wrong. "
+        "Nothing is generated. Scores that the run did not compute are missing; a run with "
+        "selection.also_score=all has all of them.",
+    )
+    _select_arguments(select)
     data = commands.add_parser("data", help="look at data files")
     checks = data.add_subparsers(required=True, metavar="COMMAND")
     check = checks.add_parser(
@@ -78,15 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _select_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    select = commands.add_parser(
-        "select",
-        help="rank the candidates of a round again, by other selectors",
-        description="Rank the stored candidates of a round again, by other selectors: what they "
-        "would have chosen, how much of it the run chose, how much of it the student has wrong. "
-        "Nothing is generated. Scores that the run did not compute are missing; a run with "
-        "selection.also_score=all has all of them.",
-    )
+def _select_arguments(select: argparse.ArgumentParser) -> None:
     select.add_argument("--from", type=Path, required=True, metavar="RUN", dest="run")
     select.add_argument(
         "--selector", required=True, metavar="NAME[,NAME...]", help="as in selector=NAME"

@@ -207,6 +207,15 @@ def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["candidates"]["n"] == 60
 
 
+@pytest.mark.parametrize(
+    ("name", "guided"), [("elad", 1.0), ("elad", 0.5), ("random", 0.5), ("diversify", 0.5)]
+)
+def test_what_is_scored_besides_changes_no_choice(name: str, guided: float, tmp_path: Path) -> None:
+    alone = play(tmp_path / "run", name, also=(), guided=guided)
+    for round_ in (1, 2):
+        assert selected(alone, round_) == selected(played(name, guided), round_)
+
+
 def test_what_is_not_stored_is_named(tmp_path: Path) -> None:
     run = play(tmp_path / "run", "step_entropy", also=())
     stored = stored_round(run)

@@ -52,14 +52,15 @@ def separation(
             values, positives = columns.setdefault(name, ([], []))
             values.append(value)
             positives.append(positive)
-    found: dict[str, Any] = {}
+    areas: dict[str, Any] = {}
+    precisions: dict[str, Any] = {}
     for name in sorted(columns):
         values, positives = columns[name]
         area, precision = auroc(values, positives), average_precision(values, positives)
         share = {"prevalence": sum(positives) / len(positives)}
-        found[f"auroc{kind}/{name}"] = area and area.to_dict()
-        found[f"auprc{kind}/{name}"] = precision and precision.to_dict() | share
-    return dict(sorted(found.items(), key=lambda pair: not pair[0].startswith("auroc")))
+        areas[f"auroc{kind}/{name}"] = area and area.to_dict()
+        precisions[f"auprc{kind}/{name}"] = precision and precision.to_dict() | share
+    return areas | precisions
 
 
 def spearman(candidates: Sequence[Candidate]) -> dict[str, float | None]:
