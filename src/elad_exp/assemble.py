@@ -34,8 +34,9 @@ from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.settings import scorer_options, scoring_problems
 from elad_exp.student.build import BuiltStudent
-from elad_exp.student.engine import Engine, choose_dtype
+from elad_exp.student.engine import Engine
 from elad_exp.student.module import StudentModule
+from elad_exp.student.precision import choose_dtype
 from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.metered import MeteredTeacher
 from elad_exp.types import Annotation, QueryItem

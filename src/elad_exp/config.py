@@ -104,7 +104,7 @@ class TrainerConfig:
     """Where training runs; may differ when a run is resumed.
 
     `precision` is Lightning's, or `auto`: mixed bfloat16 where the student is large and the
-    processor multiplies bfloat16 in hardware (the rule of `student.engine.choose_dtype`), else
+    processor multiplies bfloat16 in hardware (the rule of `student.precision.choose_dtype`), else
     float32.
     """
 

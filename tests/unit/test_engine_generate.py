@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elad_exp.errors import ConfigError, DataError
-from elad_exp.student.engine import bucketed, choose_dtype
-from elad_exp.student.generate import _draw, generate
+from elad_exp.student.batches import bucketed
+from elad_exp.student.draws import next_tokens
+from elad_exp.student.generate import generate
+from elad_exp.student.precision import choose_dtype
 from elad_exp.types import Explanation
 from tests.unit.student_toys import SAMPLES, engine, tiny
 
@@ -102,17 +104,46 @@ def test_equal_arguments_give_equal_results_and_seeds_differ() -> None:
     assert student.explain(SOME) == student.explain(SOME, seed=7)
 
 
+def drawn(p: torch.Tensor, temperature: float, uniform: torch.Tensor) -> torch.Tensor:
+    none = torch.zeros(len(uniform), dtype=torch.bool)
+    logits = p.log().expand(len(uniform), -1)
+    return next_tokens(logits, temperature=temperature, uniforms=uniform, greedy=none).tokens
+
+
 def test_draws_follow_the_distribution_and_never_take_the_impossible() -> None:
     p = torch.tensor([0.0, 0.5, 0.0, 0.3, 0.2, 0.0])
     n = 20_000
     uniform = (torch.arange(n) + 0.5) / n
-    drawn = _draw(p.log().expand(n, -1), 1.0, uniform)
-    torch.testing.assert_close(drawn.bincount(minlength=6) / n, p, atol=1e-3, rtol=0)
+    shares = drawn(p, 1.0, uniform).bincount(minlength=6) / n
+    torch.testing.assert_close(shares, p, atol=1e-3, rtol=0)
     edge = torch.tensor([0.0, 1 - 2**-24])
-    assert _draw(p.log().expand(2, -1), 1.0, edge).tolist() == [1, 4]
+    assert drawn(p, 1.0, edge).tolist() == [1, 4]
     squared = p**2 / (p**2).sum()
-    cooler = _draw(p.log().expand(n, -1), 0.5, uniform)
-    torch.testing.assert_close(cooler.bincount(minlength=6) / n, squared, atol=1e-3, rtol=0)
+    shares = drawn(p, 0.5, uniform).bincount(minlength=6) / n
+    torch.testing.assert_close(shares, squared, atol=1e-3, rtol=0)
+
+
+def test_draws_from_a_vocabulary_of_many_blocks() -> None:
+    p = torch.zeros(1000)
+    p[[3, 255, 256, 700, 999]] = torch.tensor([0.1, 0.2, 0.3, 0.15, 0.25])
+    n = 5_000
+    uniform = (torch.arange(n) + 0.5) / n
+    found = drawn(p, 1.0, uniform)
+    torch.testing.assert_close(found.bincount(minlength=1000) / n, p, atol=2e-3, rtol=0)
+    # In order of the levels: the cumulative distribution is passed where it should be.
+    assert found.tolist() == sorted(found.tolist())
+
+
+def test_numbers_of_a_draw_are_those_of_the_whole_distribution() -> None:
+    logits = 5 * torch.randn(700, 3000, generator=torch.Generator().manual_seed(0))
+    uniform = torch.rand(700, generator=torch.Generator().manual_seed(1))
+    some = torch.arange(700) % 3 == 0
+    found = next_tokens(logits, temperature=0.7, uniforms=uniform, greedy=some)
+    logp = torch.log_softmax(logits, dim=-1)
+    torch.testing.assert_close(found.logprobs, logp.gather(1, found.tokens[:, None])[:, 0])
+    torch.testing.assert_close(found.entropies, -(logp.exp() * logp).sum(-1))
+    assert torch.equal(found.tokens[some], logits[some].argmax(-1))
+    assert not torch.equal(found.tokens[~some], logits[~some].argmax(-1))
 
 
 def test_steps_carry_the_uncertainty_of_their_own_tokens() -> None:

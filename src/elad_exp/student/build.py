@@ -37,6 +37,7 @@ class BuiltStudent:
     max_new_tokens: int
     chat_template: bool = False
     tokens_per_batch: int = 16384
+    inference_dtype: str = "auto"
     assets: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -56,6 +57,7 @@ class BuiltStudent:
             max_new_tokens=self.max_new_tokens,
             max_length=self.max_length,
             tokens_per_batch=self.tokens_per_batch,
+            inference_dtype=self.inference_dtype,
             chat_template=self.chat_template,
         )
 
@@ -175,7 +177,9 @@ class PretrainedStudent:
         max_new_tokens: Longest explanation with its answer, in tokens.
         attention_dropout: SmolLM2 has no other dropout; None keeps the checkpoint's own value.
         chat_template: Ask through the tokenizer's chat template.
-        tokens_per_batch: Prompt and answer tokens in a batch at inference.
+        tokens_per_batch: Prompt and answer tokens in a batch at inference; halved when memory
+            runs out.
+        inference_dtype: `auto`, `float32` or `bfloat16`, see `student.precision.choose_dtype`.
     """
 
     def __init__(
@@ -187,10 +191,11 @@ class PretrainedStudent:
         attention_dropout: float | None = None,
         chat_template: bool = True,
         tokens_per_batch: int = 16384,
+        inference_dtype: str = "auto",
     ) -> None:
         self.name, self.max_length, self.max_new_tokens = name, max_length, max_new_tokens
         self.attention_dropout, self.chat_template = attention_dropout, chat_template
-        self.tokens_per_batch = tokens_per_batch
+        self.tokens_per_batch, self.inference_dtype = tokens_per_batch, inference_dtype
 
     def build(
         self, task: Task, splits: Splits, *, seed: int, on_progress: OnProgress = ignore
@@ -213,5 +218,6 @@ class PretrainedStudent:
             max_new_tokens=self.max_new_tokens,
             chat_template=self.chat_template,
             tokens_per_batch=self.tokens_per_batch,
+            inference_dtype=self.inference_dtype,
             assets=[files.record.to_dict()],
         )

@@ -1,33 +1,49 @@
-"""A key-value cache that is written in place.
+"""Keys and values of prompts, once each, and of what every row has written after its prompt.
 
-The library's dynamic cache copies all keys and values for every new token, which takes longer
-than a small model's arithmetic; its static cache attends to the whole capacity at every step.
+The library's dynamic cache copies all keys and values for every new token, and holds a prompt
+once for each of its samples. Here new ones are written in place, and the samples of a prompt
+multiply their queries with its keys together (Juravsky et al. 2024, "Hydragen").
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import AttentionInterface
 from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from elad_exp.errors import ConfigError
 
 # Room made at a time. Little, because processors read dense rows faster than rows with gaps.
 CHUNK = 16
+SHARED = "elad_exp_shared_prompts"
+"""Name of the attention that reads a `PromptCache`, for `set_attn_implementation`."""
 
 
 class _Layer(CacheLayerMixin):  # type: ignore[misc]
-    """Keys and values of one layer: (rows, heads, capacity, head size), the first `length` used."""
+    """One layer: `prompt_*` are (prompts, heads, width, size), `keys` and `values` of the rows
+    (rows, heads, capacity, size), of which the first `length` are used.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, cache: PromptCache) -> None:
         super().__init__()
+        self.cache = cache
+        self.prompt_keys: Tensor
+        self.prompt_values: Tensor
         self.keys: Tensor
         self.values: Tensor
-        self.length, self.rows = 0, 0
+        self.length = self.rows = 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        self.keys, self.values = key_states, value_states
-        self.rows, self.length = key_states.shape[0], key_states.shape[2]
+        _, heads, _, size = key_states.shape
+        shape = (self.cache.prompts, heads, self.cache.width, size)
+        # Zeros, because what is masked is multiplied by 0, which a NaN survives.
+        self.prompt_keys, self.prompt_values = key_states.new_zeros((2, *shape)).unbind()
+        self.keys = self.values = key_states.new_empty((0, heads, 0, size))
         self.is_initialized = True
 
     def update(
@@ -35,57 +51,179 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
     ) -> tuple[Tensor, Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            return self.keys, self.values
-        end = self.length + key_states.shape[2]
+        new = key_states.shape[2]
+        if self.cache.reading is not None:
+            own = (self.cache.reading, slice(None), slice(self.cache.width - new, None))
+            self.prompt_keys[own], self.prompt_values[own] = key_states, value_states
+            return key_states, value_states
+        end = self.length + new
         if end > self.keys.shape[2]:
-            self.expand(1, end + CHUNK)
+            self._grow(len(key_states), end + CHUNK)
         self.keys[: self.rows, :, self.length : end] = key_states
         self.values[: self.rows, :, self.length : end] = value_states
         self.length = end
         return self.keys[: self.rows, :, :end], self.values[: self.rows, :, :end]
 
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.length + query_length, 0
-
-    def get_seq_length(self) -> int:
-        return self.length
-
-    def get_max_length(self) -> int:
-        return -1
-
-    def expand(self, repeats: int, capacity: int) -> None:
-        self.rows *= repeats
+    def _grow(self, rows: int, capacity: int) -> None:
         for name in ("keys", "values"):
             old: Tensor = getattr(self, name)
-            old = old[: self.rows // repeats, :, : self.length]
-            shape = (self.rows, old.shape[1], capacity, old.shape[3])
-            new = torch.empty(shape, dtype=old.dtype, device=old.device)
-            new[:, :, : self.length] = old.repeat_interleave(repeats, dim=0) if repeats > 1 else old
+            new = old.new_empty((rows, old.shape[1], capacity, old.shape[3]))
+            new[: self.rows, :, : self.length] = old[: self.rows, :, : self.length]
             setattr(self, name, new)
+        self.rows = rows
 
-    def keep(self, rows: Tensor) -> None:
+    def keep(self, rows: Tensor, prompts: Tensor | None) -> None:
         used = slice(None, self.length)
         for buffer in (self.keys, self.values):
             buffer[: len(rows), :, used] = buffer[rows, :, used]
         self.rows = len(rows)
+        if prompts is not None:
+            self.prompt_keys = self.prompt_keys[prompts]
+            self.prompt_values = self.prompt_values[prompts]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.get_seq_length() + query_length, 0
+
+    def get_seq_length(self) -> int:
+        return self.length if self.cache.reading is not None else self.cache.width + self.length
+
+    def get_max_length(self) -> int:
+        return -1
 
 
-class PreallocatedCache(Cache):  # type: ignore[misc]
-    """Keys and values of a batch; filled by one prefill, then by one token at a time.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Which rows continue which prompt.
+
+    `rows` is (prompts, most rows of a prompt), filled up with any row; `places` says for each
+    row where in that it stands.
+    """
+
+    rows: Tensor
+    places: Tensor
+
+    @classmethod
+    def of(cls, owners: Tensor) -> Places:
+        """Of the number of every row's prompt: increasing, none left out."""
+        counts = owners.bincount()
+        first = counts.cumsum(0) - counts
+        offset = torch.arange(len(owners), device=owners.device) - first[owners]
+        most = int(counts.max())
+        rows = torch.zeros(len(counts), most, dtype=torch.long, device=owners.device)
+        rows[owners, offset] = torch.arange(len(owners), device=owners.device)
+        return cls(rows, owners * most + offset)
+
+
+class PromptCache(Cache):  # type: ignore[misc]
+    """Filled by reading all prompts, a part at a time, then by one token of every row at a time.
 
     Args:
         layers: Number of the model's layers.
+        prompts: Number of prompts.
+        width: Tokens of the longest; shorter ones stand at the right.
     """
 
-    def __init__(self, layers: int) -> None:
-        super().__init__(layers=[_Layer() for _ in range(layers)])
+    def __init__(self, layers: int, *, prompts: int, width: int) -> None:
+        self.prompts, self.width = prompts, width
+        self.reading: slice | None = slice(0, 0)
+        self.owners: Tensor
+        self.places: Places
+        self.mask: Tensor | None = None
+        super().__init__(layers=[_Layer(self) for _ in range(layers)])
 
-    def expand(self, repeats: int, capacity: int) -> None:
-        """After prefill: repeat every row, and make room for `capacity` tokens a row."""
-        for layer in self.layers:
-            layer.expand(repeats, capacity)
+    def start(self, owners: Tensor, mask: Tensor | None) -> None:
+        """All prompts are read.
+
+        Args:
+            owners: (rows,) number of the prompt that each row continues; increasing.
+            mask: (prompts, 1, 1, width), added to the scores of a prompt's tokens.
+        """
+        self.reading, self.mask = None, mask
+        self.owners, self.places = owners, Places.of(owners)
 
     def keep(self, rows: Tensor) -> None:
-        """Keep only these rows (increasing indices); the others' memory is reused."""
+        """Keep only these rows (increasing indices), and the prompts that they continue."""
+        left, self.owners = torch.unique(self.owners[rows], return_inverse=True)
+        prompts = left if len(left) < self.prompts else None
         for layer in self.layers:
-            layer.keep(rows)
+            layer.keep(rows, prompts)
+        if prompts is not None and self.mask is not None:
+            self.mask = self.mask[prompts]
+        self.prompts, self.places = len(left), Places.of(self.owners)
+
+
+def shared_prompt_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float | None = None,
+    prompts: PromptCache | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Attention of one new token in every row to its prompt and to what the row has written.
+
+    While prompts are read it is the library's.
+
+    Args:
+        module: The attention layer.
+        query: (rows, heads, 1, size).
+        key: (rows, key heads, written, size), the new token's last.
+        value: As `key`.
+        attention_mask: Of the prompts while they are read.
+        scaling: Of the scores; None for one over the root of the size.
+        prompts: The cache, given to the model's forward call.
+        kwargs: Passed on while prompts are read.
+
+    Raises:
+        ConfigError: The layer needs what this attention does not compute.
+    """
+    if prompts is not None:
+        _check(prompts, key.shape[2], kwargs)
+    if prompts is None or prompts.reading is not None:
+        return sdpa_attention_forward(  # type: ignore[no-any-return]
+            module, query, key, value, attention_mask, scaling=scaling, **kwargs
+        )
+    layer, places = prompts.layers[module.layer_idx], prompts.places
+    count, most = places.rows.shape
+    n, heads, _, size = query.shape
+    shared, group = key.shape[1], heads // key.shape[1]
+    q = query.reshape(n, shared, group, size) * (size**-0.5 if scaling is None else scaling)
+
+    def by_prompt(rows: Tensor) -> Tensor:
+        """(rows, key heads, group, x) -> (prompts, key heads, most * group, x)"""
+        return rows[places.rows].transpose(1, 2).reshape(count, shared, most * group, -1)
+
+    def by_row(grouped: Tensor) -> Tensor:
+        parts = grouped.view(count, shared, most, group, -1).transpose(1, 2)
+        return parts.reshape(count * most, shared, group, -1)[places.places]
+
+    before = by_prompt(q) @ layer.prompt_keys.transpose(2, 3)
+    if prompts.mask is not None:
+        before = before + prompts.mask
+    scores = torch.cat([by_row(before), q @ key.transpose(2, 3)], dim=-1)
+    p = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
+    written = p[..., prompts.width :] @ value
+    out = by_row(by_prompt(p[..., : prompts.width]) @ layer.prompt_values) + written
+    return out.reshape(n, 1, heads, size), None
+
+
+def _check(prompts: PromptCache, written: int, extras: dict[str, Any]) -> None:
+    for name in ("softcap", "s_aux", "position_bias"):
+        if extras.get(name) is not None:
+            raise ConfigError(
+                f"student: its attention uses {name}, which shared prompts cannot; choose another "
+                "student, e.g. of type llama, qwen2, qwen3, gpt2, gpt_neox or olmo2"
+            )
+    window = extras.get("sliding_window")
+    length = prompts.width + (written if prompts.reading is None else 0)
+    if window is not None and length > window:
+        raise ConfigError(
+            f"student: its attention looks back {window} tokens, but prompt and explanation have "
+            f"{length}; set student.max_length={window} or less"
+        )
+
+
+AttentionInterface.register(SHARED, shared_prompt_attention)

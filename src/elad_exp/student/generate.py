@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from elad_exp.student.cache import CHUNK, PreallocatedCache
+from elad_exp.student.cache import SHARED, PromptCache
+from elad_exp.student.draws import next_tokens
 
 # Finished rows are dropped once this share of a batch has finished: dropping copies the cache.
 DROP_SHARE = 0.2
+READ_TOKENS = 8192
+"""Prompt tokens read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,10 @@ def generate(
     k: int = 1,
     temperature: float = 0.0,
     uniforms: Tensor | None = None,
+    greedy: bool = False,
     poll: Callable[[], None] = lambda: None,
 ) -> list[Generated]:
-    """Continue every prompt `k` times; the samples of a prompt share its prefill.
+    """Continue every prompt `k` times; the sequences of a prompt share its prefill.
 
     Args:
         model: A decoder-only language model in eval mode.
@@ -69,66 +74,106 @@ def generate(
         temperature: 0 takes the most probable token.
         uniforms: Numbers in [0, 1), (prompts * k, max_new_tokens): one per token to draw, so
             that a draw depends on its own sequence only. Needed when `temperature` > 0.
+        greedy: The first sequence of each prompt takes the most probable tokens all the same.
         poll: Called before every forward pass; may raise.
 
     Returns:
         `k` sequences of the first prompt, then of the second, and so on.
     """
-    device, dtype = model.device, model.dtype
-    ids, positions, real = (t.to(device) for t in left_padded(prompts, pad_id))
-    width = ids.shape[1]
-    uniforms = None if uniforms is None else uniforms.to(device)
-    cache = PreallocatedCache(model.config.num_hidden_layers)
-    prefill_mask, decode_mask = None, None
-    if not bool(real.all()):
-        causal = torch.ones(width, width, dtype=torch.bool, device=device).tril()
-        own = torch.eye(width, dtype=torch.bool, device=device)  # padding attends to itself
-        prefill_mask = additive((causal & real[:, None] | own)[:, None], dtype)
-        real = real.repeat_interleave(k, dim=0)
-        later = torch.ones(len(real), max_new_tokens, dtype=torch.bool, device=device)
-        decode_mask = additive(torch.cat([real, later], dim=1)[:, None, None], dtype)
-    poll()
-    logits = _forward(model, ids, positions, prefill_mask, cache)
-    cache.expand(k, width + CHUNK)
-    logits = logits.repeat_interleave(k, dim=0)
-    position = (positions[:, -1:] + 1).repeat_interleave(k, dim=0)
-
+    device = model.device
     total = len(prompts) * k
     tokens = torch.full((total, max_new_tokens), eos_id, device=device)
-    logprobs = torch.zeros(total, max_new_tokens, device=device)
-    entropies = torch.zeros(total, max_new_tokens, device=device)
+    logprobs, entropies = torch.zeros(2, total, max_new_tokens, device=device)
+    uniforms = None if uniforms is None else uniforms.to(device)
     rows = torch.arange(total, device=device)  # which sequence each row of the batch is
+    first = rows % k == 0 if greedy else torch.zeros(total, dtype=torch.bool, device=device)
     running = torch.ones(total, dtype=torch.bool, device=device)
-    for step in range(max_new_tokens):
-        logp = torch.log_softmax(logits.float(), dim=-1)
-        if temperature > 0:
-            assert uniforms is not None
-            token = _draw(logp, temperature, uniforms[rows, step])
-        else:
-            token = logp.argmax(dim=-1)
-        token = token.where(running, eos_id)
-        tokens[rows, step] = token
-        logprobs[rows, step] = logp.gather(1, token[:, None])[:, 0]
-        entropies[rows, step] = torch.special.entr(logp.exp_()).sum(dim=-1)
-        running &= token != eos_id
-        left = int(running.sum())
-        if left == 0 or step == max_new_tokens - 1:
-            break
-        if left <= (1 - DROP_SHARE) * len(rows):
-            kept = running.nonzero()[:, 0]
-            rows, token, position = rows[kept], token[kept], position[kept]
-            running = running[kept]
-            decode_mask = None if decode_mask is None else decode_mask[kept]
-            cache.keep(kept)
-        poll()
-        mask = None if decode_mask is None else decode_mask[..., : width + step + 1]
-        logits = _forward(model, token[:, None], position, mask, cache)
-        position = position + 1
+    position = torch.tensor([len(p) for p in prompts], device=device)[rows // k][:, None]
+    with _attention(model):
+        logits, cache = _read(model, prompts, pad_id=pad_id, k=k, poll=poll)
+        for step in range(max_new_tokens):
+            drawn = next_tokens(
+                logits,
+                temperature=temperature,
+                uniforms=None if uniforms is None else uniforms[rows, step],
+                greedy=first[rows],
+            )
+            token = drawn.tokens.where(running, eos_id)
+            tokens[rows, step] = token
+            logprobs[rows, step], entropies[rows, step] = drawn.logprobs, drawn.entropies
+            running &= token != eos_id
+            left = int(running.sum())
+            if left == 0 or step == max_new_tokens - 1:
+                break
+            if left <= (1 - DROP_SHARE) * len(rows):
+                kept = running.nonzero()[:, 0]
+                rows, token, position = rows[kept], token[kept], position[kept]
+                running = running[kept]
+                cache.keep(kept)
+            poll()
+            logits = _forward(model, token[:, None], position, None, cache)
+            position = position + 1
     return _sequences(tokens, logprobs, entropies, eos_id)
 
 
+@contextmanager
+def _attention(model: Any) -> Iterator[None]:
+    """The model attends to prompts that its rows share."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation(SHARED)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def _read(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    pad_id: int,
+    k: int,
+    poll: Callable[[], None],
+) -> tuple[Tensor, PromptCache]:
+    """Read the prompts, some at a time: their activations take more room than their keys.
+
+    Returns:
+        The logits that each of the `k` rows of each prompt begins with, and the cache.
+    """
+    device, width = model.device, max(map(len, prompts))
+    cache = PromptCache(model.config.num_hidden_layers, prompts=len(prompts), width=width)
+    found = []
+    for start, stop in _parts(prompts):
+        poll()
+        ids, positions, real = (t.to(device) for t in left_padded(prompts[start:stop], pad_id))
+        mask = None
+        if not bool(real.all()):
+            n = ids.shape[1]
+            causal = torch.ones(n, n, dtype=torch.bool, device=device).tril()
+            own = torch.eye(n, dtype=torch.bool, device=device)  # padding attends to itself
+            mask = additive((causal & real[:, None] | own)[:, None], model.dtype)
+        cache.reading = slice(start, stop)
+        found.append(_forward(model, ids, positions, mask, cache))
+    owners = torch.arange(len(prompts), device=device).repeat_interleave(k)
+    real = left_padded(prompts, pad_id)[2].to(device)
+    mask = None if bool(real.all()) else additive(real[:, None, None], model.dtype)
+    cache.start(owners, mask)
+    return torch.cat(found).repeat_interleave(k, dim=0), cache
+
+
+def _parts(prompts: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
+    """Ranges of prompts with up to `READ_TOKENS` tokens, padding included."""
+    start, longest = 0, 0
+    for i, prompt in enumerate(prompts):
+        longest = max(longest, len(prompt))
+        if i > start and longest * (i + 1 - start) > READ_TOKENS:
+            yield start, i
+            start, longest = i, len(prompt)
+    yield start, len(prompts)
+
+
 def _forward(
-    model: Any, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: PreallocatedCache
+    model: Any, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: PromptCache
 ) -> Tensor:
     out = model(
         input_ids=ids,
@@ -137,18 +182,10 @@ def _forward(
         past_key_values=cache,
         use_cache=True,
         logits_to_keep=1,
+        prompts=cache,
     )
     logits: Tensor = out.logits[:, -1]
     return logits
-
-
-def _draw(logp: Tensor, temperature: float, uniform: Tensor) -> Tensor:
-    """Inverse of the cumulative distribution at `uniform`."""
-    p = torch.softmax(logp / temperature, dim=-1) if temperature != 1 else logp.exp()
-    cumulative = p.cumsum(dim=-1, dtype=torch.float32)
-    # Scaled by the rounded total, and below it, so that a token with probability 0 is never drawn.
-    level = (uniform * (1 - 1e-6) * cumulative[:, -1])[:, None]
-    return torch.searchsorted(cumulative, level, right=True)[:, 0].clamp(max=p.shape[1] - 1)
 
 
 def _sequences(tokens: Tensor, logprobs: Tensor, entropies: Tensor, eos_id: int) -> list[Generated]:

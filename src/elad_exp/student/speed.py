@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from elad_exp.data.collate import Encoded, collate
-from elad_exp.student.engine import Engine, choose_dtype
+from elad_exp.student.engine import Engine
 from elad_exp.student.module import target_loss
+from elad_exp.student.precision import choose_dtype
 from elad_exp.types import Record, Sample
 
 SMALL_S, LARGE_S = 1.5, 6.0

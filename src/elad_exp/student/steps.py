@@ -55,8 +55,10 @@ def with_uncertainty(
     *,
     logprobs: Sequence[float],
     entropies: Sequence[float],
+    begin: int = 0,
 ) -> Explanation:
-    """`explanation` with the mean log-probability and entropy (nats) of each step's tokens.
+    """`explanation` with the mean log-probability and entropy (nats) of each step's tokens, and
+    the mean log-probability of all.
 
     A step owns the tokens that begin in its line, line break included: whether to go on is part
     of what is uncertain. A step that stands in no line of `text` keeps None.
@@ -67,8 +69,9 @@ def with_uncertainty(
         ends: Number of characters up to the end of each token.
         logprobs: Per token.
         entropies: Per token.
+        begin: Where in `text` the first token begins; what stands before was given.
     """
-    starts = [0, *ends[:-1]] if ends else []
+    starts = [begin, *ends[:-1]] if ends else []
     steps = []
     for step, span in zip(explanation.steps, _lines_of(explanation, text), strict=True):
         own = [i for i, s in enumerate(starts) if span and span[0] <= s < span[1]]
@@ -79,7 +82,8 @@ def with_uncertainty(
                 entropy=sum(entropies[i] for i in own) / len(own),
             )
         steps.append(step)
-    return replace(explanation, steps=tuple(steps))
+    logprob = sum(logprobs) / len(logprobs) if logprobs else None
+    return replace(explanation, steps=tuple(steps), logprob=logprob)
 
 
 def _lines_of(explanation: Explanation, text: str) -> Iterator[tuple[int, int] | None]:
