@@ -22,10 +22,10 @@ from elad_exp.callbacks.checkpoint import StreamedCheckpoint
 from elad_exp.callbacks.loggers import Progress, RoundLog, Sink
 from elad_exp.callbacks.stopping import Stopping
 from elad_exp.console import Console
-from elad_exp.data.collate import Encoded, encode
 from elad_exp.data.datamodule import PoolDataModule
 from elad_exp.data.fitting import drop_too_long
 from elad_exp.data.pool import Pool
+from elad_exp.data.targets import TargetEncoder
 from elad_exp.errors import ConfigError, EladError
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
@@ -39,7 +39,7 @@ from elad_exp.student.module import StudentModule
 from elad_exp.student.precision import choose_dtype
 from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.metered import MeteredTeacher
-from elad_exp.types import Annotation, QueryItem
+from elad_exp.types import QueryItem
 
 log = logging.getLogger(__name__)
 
@@ -125,37 +125,13 @@ def check(config: DictConfig) -> None:
             f"schedule.query_size={schedule.query_size}"
         )
     problems += scoring_problems(selection, query_size=schedule.query_size)
+    early = config.optim.early_answer_fraction
+    if not 0 <= early <= 1:
+        problems.append(f"optim.early_answer_fraction={early}: must be from 0 to 1")
     if config.optim.train_on not in ("full", "revision"):
         problems.append(f"optim.train_on={config.optim.train_on}: choose full or revision")
     if problems:
         raise ConfigError("; ".join(problems))
-
-
-def _encoder(
-    task: Task, student: BuiltStudent, *, train_on: str
-) -> Callable[[Annotation], Encoded | None]:
-    """Token ids and labels of an annotation; cached, because every round asks for all of them."""
-    seen: dict[str, Encoded | None] = {}
-
-    def encoded(annotation: Annotation) -> Encoded | None:
-        key = annotation.sample.id
-        if key not in seen:
-            assert annotation.explanation is not None
-            target = task.target(annotation.sample, annotation.explanation)
-            kept = 0
-            if train_on == "revision" and annotation.checked:
-                first = annotation.first_error or len(annotation.explanation.steps) + 1
-                kept = first - 1
-            seen[key] = encode(
-                student.tokenizer,
-                student.render(task.prompt(annotation.sample)),
-                target,
-                max_length=student.max_length,
-                kept_steps=kept,
-            )
-        return seen[key]
-
-    return encoded
 
 
 class Assembly:
@@ -222,7 +198,13 @@ class Assembly:
         engine.on_progress = self.console.advance
         splits, warnings = drop_too_long(splits, engine.fits)
         warnings += whole_pool_warning(len(splits.pool), config.selection.candidates)
-        encoder = _encoder(task, student, train_on=config.optim.train_on)
+        encoder = TargetEncoder(
+            task,
+            student.tokenizer,
+            student.render,
+            max_length=student.max_length,
+            train_on=config.optim.train_on,
+        )
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder)
         module = StudentModule(
             student.model,
@@ -239,7 +221,8 @@ class Assembly:
             encoder,
             batch_size=config.optim.batch_size,
             steps_per_round=config.schedule.steps_per_round,
-            pad_id=student.pad_id,
+            early_answer_fraction=config.optim.early_answer_fraction,
+            collate=student.collate,
             seed=config.seed,
         )
         precision = config.trainer.precision
@@ -293,7 +276,7 @@ class Assembly:
         teacher: MeteredTeacher,
         selector: Selector,
         rules: Sequence[StoppingRule],
-        encoder: Callable[[Annotation], Encoded | None],
+        encoder: TargetEncoder,
     ) -> Rounds:
         config = self.config
         selection = config.selection
@@ -317,7 +300,7 @@ class Assembly:
             audit_fraction=selection.audit_fraction,
             candidates=selection.candidates,
             seed=config.seed,
-            trainable=lambda annotation: encoder(annotation) is not None,
+            trainable=lambda annotation: encoder.whole(annotation) is not None,
             limits=self.plain["budget"],
         )
 

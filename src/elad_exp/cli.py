@@ -1,4 +1,6 @@
-"""`elad-exp`: reports, comparisons, data checks, the store of paid answers, a local teacher."""
+"""`elad-exp`: reports, comparisons, ranking again, data checks, the store of paid answers, a local
+teacher.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--json", type=Path, help="write the figures there as well")
     compare.add_argument("--plot", type=Path, help="draw the curves there as well")
     compare.set_defaults(action=_compare)
+    select = commands.add_parser(
+        "select",
+        help="rank the candidates of a round again, by other selectors",
+        description="Rank the stored candidates of a round again, by other selectors: what they "
+        "would have chosen, how much of it the run chose, how much of it the student has wrong. "
+        "Nothing is generated. Scores that the run did not compute are missing; a run with "
+        "selection.also_score=all has all of them.",
+    )
+    _select_arguments(select)
     data = commands.add_parser("data", help="look at data files")
     checks = data.add_subparsers(required=True, metavar="COMMAND")
     check = checks.add_parser(
@@ -73,6 +84,25 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(action=_serve)
     _store_commands(commands.add_parser("store", help="paid answers: show, export, prune"))
     return parser
+
+
+def _select_arguments(select: argparse.ArgumentParser) -> None:
+    select.add_argument("--from", type=Path, required=True, metavar="RUN", dest="run")
+    select.add_argument(
+        "--selector", required=True, metavar="NAME[,NAME...]", help="as in selector=NAME"
+    )
+    select.add_argument("--round", type=int, help="default: the last one with scores")
+    select.add_argument(
+        "-n", type=int, help="size of the query, audit included (default: the run's)"
+    )
+    select.add_argument("--json", action="store_true", help="print everything as JSON")
+    select.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="settings of the selectors, like weights.inter=2 or selector@selector.inner=random",
+    )
+    select.set_defaults(action=_select)
 
 
 def _store_commands(store: argparse.ArgumentParser) -> None:
@@ -135,6 +165,24 @@ def _compare(arguments: argparse.Namespace) -> int:
         from elad_exp.reporting.plots import compare_plot
 
         compare_plot(arguments.sweep, arguments.plot)
+    return 0
+
+
+def _select(arguments: argparse.Namespace) -> int:
+    from elad_exp.reporting.ranking_text import to_json, to_text
+    from elad_exp.rerank import rerank
+
+    stored, rankings = rerank(
+        arguments.run,
+        arguments.selector,
+        arguments.overrides,
+        round=arguments.round,
+        n=arguments.n,
+    )
+    if arguments.json:
+        print(json.dumps(to_json(stored, rankings), indent=2))
+    else:
+        print(to_text(stored, rankings))
     return 0
 
 

@@ -87,7 +87,8 @@ class SelectionConfig:
 @dataclass
 class OptimConfig:
     """AdamW; a linear warm-up, then constant or, with `decay`, falling within each round
-    (`student.module.rate_at`).
+    (`student.module.rate_at`). `train_on`: `full`, or `revision` to learn nothing of the steps
+    that the teacher kept. `early_answer_fraction`: see `data.early`.
     """
 
     learning_rate: float = MISSING
@@ -97,6 +98,7 @@ class OptimConfig:
     batch_size: int = 32
     clip: float = 1.0
     train_on: str = "full"
+    early_answer_fraction: float = 0.0
 
 
 @dataclass

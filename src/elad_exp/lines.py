@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from elad_exp import metrics
-from elad_exp.types import Annotation, Candidate, Query, QueryItem, Status
+from elad_exp.selectors.diagnose import separation
+from elad_exp.types import (
+    Annotation,
+    Candidate,
+    Explanation,
+    Query,
+    QueryItem,
+    Sample,
+    Status,
+)
 
 
 def statuses(annotations: Sequence[Annotation]) -> dict[str, int]:
@@ -37,19 +46,15 @@ def bought(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
     }
 
 
-def teacher_auroc(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
-    """AUROC of every component for "the teacher found an error", on audit items only: among the
-    selected ones it would measure the selector. None where that is undefined.
+def teacher_separation(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
+    """How well every component ranks what the teacher found an error in above what it accepted.
+
+    On audit items only: among the selected ones it would measure the selector. Keys as of
+    `diagnose.separation`, of the kind `_teacher`.
     """
-    checked = {a.sample.id: a for a in annotations if a.checked}
-    audit = [i for i in query.items if i.audit and i.scores and i.sample.id in checked]
-    if not audit:
-        return {}
-    wrong = [not checked[i.sample.id].accepted for i in audit]
-    found = {
-        name: metrics.auroc([i.scores[name] for i in audit], wrong) for name in audit[0].scores
-    }
-    return {f"auroc_teacher/{name}": m.to_dict() if m else None for name, m in found.items()}
+    accepted = {a.sample.id: a.accepted for a in annotations if a.checked}
+    audit = [i for i in query.items if i.audit and i.scores and i.sample.id in accepted]
+    return separation(((i.scores, not accepted[i.sample.id]) for i in audit), kind="_teacher")
 
 
 def replayed(lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -68,7 +73,8 @@ def score_line(round_: int, candidate: Candidate) -> dict[str, Any]:
     `answers` of the sampled explanations; `attempt_answer` and `attempt_steps` (their number) of
     the greedy one, null without it; `screened`. Only where the selector or `selection.also_score`
     asked for features: `features` (base64 of little-endian float16, see `unpacked`) and `near`
-    (distances to the nearest labelled questions, nearest first).
+    (distances to the nearest labelled questions, nearest first). The loop adds `attempt_wrong`, by
+    gold and for reports only: whether the attempt's answer is, null without an attempt.
     """
     attempt = candidate.attempt
     line = {
@@ -93,6 +99,23 @@ def packed(features: Sequence[float]) -> str:
 def unpacked(text: str) -> tuple[float, ...]:
     """Inverse of `packed`."""
     return tuple(np.frombuffer(base64.b64decode(text), "<f2").tolist())
+
+
+def stored_candidate(line: Mapping[str, Any]) -> Candidate:
+    """The candidate of a `score_line`; the texts of its question and its steps are empty.
+
+    A line of an earlier version does not have `attempt_steps`, and its candidate no attempt.
+    """
+    steps = line.get("attempt_steps")
+    return Candidate(
+        Sample(line["id"], ""),
+        dict(line["scores"]),
+        None if steps is None else Explanation.of([""] * steps, line["attempt_answer"]),
+        tuple(line["answers"]),
+        unpacked(line["features"]) if "features" in line else (),
+        tuple(line.get("near", ())),
+        screened=line.get("screened", False),
+    )
 
 
 def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation) -> dict[str, Any]:

@@ -65,12 +65,15 @@ def proportion(k: int, n: int) -> Metric:
     """
     if not 0 <= k <= n or n == 0:
         raise ValueError(f"proportion of {k} in {n}: n must be positive and k within 0..n")
-    share, z2 = k / n, _Z95**2
+    return Metric(k / n, n, _wilson(k / n, n), "Wilson")
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    z2 = _Z95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    low = 0.0 if k == 0 else max(0.0, centre - half)
-    high = 1.0 if k == n else min(1.0, centre + half)
-    return Metric(share, n, (low, high), "Wilson")
+    low = 0.0 if share == 0 else max(0.0, centre - half)
+    return low, 1.0 if share == 1 else min(1.0, centre + half)
 
 
 def pooled(groups: Sequence[Metric]) -> Metric:
@@ -104,17 +107,49 @@ def auroc(scores: Sequence[float], positives: Sequence[bool]) -> Metric | None:
     Raises:
         ValueError: Lengths differ, or a score is NaN.
     """
-    values, positive = np.asarray(scores, float), np.asarray(positives, bool)
-    if values.shape != positive.shape:
-        raise ValueError(f"auroc: {values.size} scores for {positive.size} labels")
-    if np.isnan(values).any():
-        raise ValueError("auroc: a score is NaN; leave that sample out or mend its score")
+    values, positive = _labelled("auroc", scores, positives)
     m, n = int(positive.sum()), int((~positive).sum())
     if m == 0 or n == 0:
         return None
     area = (float(_midranks(values)[positive].sum()) - m * (m + 1) / 2) / (m * n)
     interval = (_auroc_low(area, m, n), 1.0 - _auroc_low(1.0 - area, m, n))
     return Metric(area, m + n, interval, "Newcombe 2006, method 5")
+
+
+def average_precision(scores: Sequence[float], positives: Sequence[bool]) -> Metric | None:
+    """Area under the precision-recall curve: the mean, over positives, of the share of positives
+    among all that score at least as high.
+
+    Of scores that say nothing it is about the share of positives, so give that beside it; with few
+    positives more, being biased upwards. None where one class is absent. The interval is Wilson's
+    with the positives as trials, after the binomial interval of Boyd, Eng and Page (ECML 2013). In
+    simulation it covers 96 to 100 %; a bootstrap covers as little as 23 % where scores separate.
+
+    Raises:
+        ValueError: Lengths differ, or a score is NaN.
+    """
+    values, positive = _labelled("average precision", scores, positives)
+    m = int(positive.sum())
+    if m in (0, positive.size):
+        return None
+    order = np.argsort(-values, kind="stable")
+    # Equal scores are taken together: the place of each is that of the last of them.
+    _, place, counts = np.unique(-values[order], return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)[place]
+    found = np.cumsum(positive[order])[last - 1] / last
+    area = min(1.0, float(found[positive[order]].mean()))
+    return Metric(area, int(positive.size), _wilson(area, m), "Wilson over the positives")
+
+
+def _labelled(
+    name: str, scores: Sequence[float], positives: Sequence[bool]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    values, positive = np.asarray(scores, float), np.asarray(positives, bool)
+    if values.shape != positive.shape:
+        raise ValueError(f"{name}: {values.size} scores for {positive.size} labels")
+    if np.isnan(values).any():
+        raise ValueError(f"{name}: a score is NaN; leave that sample out or mend its score")
+    return values, positive
 
 
 def _midranks(values: Floats) -> Floats:

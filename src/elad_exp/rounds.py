@@ -21,7 +21,7 @@ from elad_exp.budget.budget import UNITS
 from elad_exp.clock import PhaseClock
 from elad_exp.data.pool import Pool
 from elad_exp.errors import ConfigError, EladError, RunStopped
-from elad_exp.lines import annotation_line, bought, score_line, statuses, teacher_auroc
+from elad_exp.lines import annotation_line, bought, score_line, statuses, teacher_separation
 from elad_exp.protocols import (
     EVAL_SPLITS,
     Journal,
@@ -32,14 +32,13 @@ from elad_exp.protocols import (
     Student,
     Task,
 )
-from elad_exp.selectors.diagnose import diagnose
+from elad_exp.selectors.diagnose import diagnose, wrong_attempts
 from elad_exp.selectors.query import build_query, draw_candidates, initial_query
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.stopping import first_reason
 from elad_exp.teachers.audit import audit_teacher
 from elad_exp.types import (
     Annotation,
-    Candidate,
     Prediction,
     Query,
     RoundState,
@@ -272,20 +271,20 @@ class Rounds:
                 seed=self.seed,
             )
             query = self._with_attempts(query)
-        self.journal.append("scores.jsonl.gz", [score_line(round_, c) for c in scored])
+        # From here on gold is used, for reports only.
+        gold = self.splits.gold
+        wrong = wrong_attempts(scored, self.task, gold)
+        self.journal.append(
+            "scores.jsonl.gz",
+            [score_line(round_, c) | {"attempt_wrong": wrong.get(c.sample.id)} for c in scored],
+        )
         snapshot = {
-            "select": self._diagnosis(scored, query),
+            "select": diagnose(scored, query, wrong=wrong, gold=gold, seed=self.seed),
             "seconds": self.clock.take("score"),
         }
         self._add_to_snapshot(**snapshot)
         self.journal.keep_query(query, snapshot)
         self.pool.open(query)
-
-    def _diagnosis(self, scored: Sequence[Candidate], query: Query) -> dict[str, Any]:
-        """AUROC of every component for "attempt wrong"; uses gold, for reporting only."""
-        found = diagnose(scored, query, self.task, self.splits.gold, seed=self.seed)
-        areas = found.pop("auroc")
-        return {f"auroc/{name}": metric for name, metric in areas.items()} | found
 
     def _with_attempts(self, query: Query) -> Query:
         """Attempts for chosen items that scoring has not given one."""
@@ -323,7 +322,7 @@ class Rounds:
         audit = audit_teacher(query, annotations, self.task, self.splits.gold)
         self._add_to_snapshot(
             bought=bought(query, annotations) | {"teacher": audit, "spent": delta},
-            select=teacher_auroc(query, annotations) or None,
+            select=teacher_separation(query, annotations) or None,
             seconds=self.clock.take("annotate"),
         )
 

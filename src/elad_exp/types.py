@@ -158,7 +158,8 @@ class Candidate(Record):
 
     `features` is where the question lies for the student (length 1), `near` the Euclidean
     distances there to the nearest labelled questions, nearest first. `screened`: guided scoring
-    has left it out, so scores that cost samples are absent; it is taken after all others.
+    has left it out: scores that cost samples are absent, and a selector that needs them takes it
+    last.
     """
 
     sample: Sample

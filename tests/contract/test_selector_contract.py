@@ -1,25 +1,34 @@
-"""What every selector promises. Add an implementation to SELECTORS and it is held to it."""
+"""What every selector promises: each file in conf/selector, and what SELECTORS adds to them."""
 
 import copy
 import dataclasses
+import math
 import typing
 
+import numpy as np
 import pytest
+from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elad_exp.config import compose_config, config_dir
 from elad_exp.rng import generator
-from elad_exp.selectors.combine import ComponentSelector, RandomSelector, RankSum
-from elad_exp.selectors.components import COMPONENTS
+from elad_exp.selectors.combine import ComponentSelector, RandomSelector, RankSum, ZSum
+from elad_exp.selectors.components import ATTEMPT, COMPONENTS, FEATURES, SAMPLED
+from elad_exp.selectors.coreset import VoteK
 from elad_exp.selectors.scorer import Scorer
+from elad_exp.selectors.wrappers import ClassBalanced, Diversify, Subsample
 from elad_exp.types import Candidate, Explanation, Gold, GoldBook, QueryItem, Sample, Step
 
 SELECTORS = {
-    "random": RandomSelector,
-    **{name: lambda name=name: ComponentSelector(name) for name in sorted(COMPONENTS)},
-    "elad": lambda: RankSum({"intra": 1, "inter": 1, "step_entropy": 1, "step_content": 1}),
     "elad_weighted": lambda: RankSum({"step_entropy": 0.7, "step_content": 0.3}, name="weighted"),
+    "z_weighted": lambda: ZSum({"step_entropy": 0.7, "intra": 0.3}),
+    "vote_for_all": lambda: VoteK(share=1.0, rho=2.0),
+    "subsampled": lambda: Subsample(Diversify(RandomSelector()), fraction=0.3),
+    "diverse_graph": lambda: Diversify(VoteK()),
+    "balanced_twice": lambda: ClassBalanced(ClassBalanced(ComponentSelector("inter"))),
 }
+CONFIGURED = sorted(path.stem for path in (config_dir() / "selector").glob("*.yaml"))
 CANARY = "canary-of-gold"
 
 # Few different values, so that ties are the rule.
@@ -27,32 +36,56 @@ tables = st.lists(st.integers(0, 3), min_size=1, max_size=12)
 
 
 pytestmark = pytest.mark.parametrize(
-    "selector", [make() for make in SELECTORS.values()], ids=list(SELECTORS)
+    "selector",
+    [
+        *(instantiate(compose_config([f"selector={name}"]).selector) for name in CONFIGURED),
+        *(make() for make in SELECTORS.values()),
+    ],
+    ids=[*CONFIGURED, *(f"direct-{name}" for name in SELECTORS)],
 )
 
 
-def pool_of(values, needs=COMPONENTS):
-    """Candidates with every needed score, different from component to component."""
+def pool_of(values, needs=COMPONENTS, *, screened=()):
+    """Candidates with every needed score, different from component to component.
+
+    The `screened` ones lack what costs samples.
+    """
     return [
         Candidate(
             Sample(f"id{i:02}", f"question {i}"),
-            {name: float((value * (j + 1)) % 5) for j, name in enumerate(sorted(needs))},
-            Explanation.of([f"step {i}"], "yes"),
+            {
+                name: float((value * (j + 1)) % 5)
+                for j, name in enumerate(sorted(needs & COMPONENTS))
+                if i not in screened or name not in SAMPLED
+            },
+            Explanation.of([f"step {i}"], (None, "yes", "no")[value % 3]),
             ("yes", None),
+            features=(math.cos(value), math.sin(value)),
+            near=(value / 4, 1.0),
+            screened=i in screened,
         )
         for i, value in enumerate(values)
     ]
+
+
+def state(selector):
+    """All that a selector holds, and the selectors within it."""
+    return {k: state(v) if hasattr(v, "select") else v for k, v in vars(selector).items()}
 
 
 def ids(items):
     return [item.sample.id for item in items]
 
 
+def test_every_component_is_a_selector(selector):
+    assert set(CONFIGURED) >= COMPONENTS
+
+
 def test_declares_name_and_needs(selector):
     assert isinstance(selector.name, str)
     assert selector.name
     assert isinstance(selector.needs, frozenset)
-    assert selector.needs <= COMPONENTS
+    assert selector.needs <= COMPONENTS | ATTEMPT | FEATURES
 
 
 def test_declared_needs_suffice(selector):
@@ -62,10 +95,10 @@ def test_declared_needs_suffice(selector):
 @given(values=tables, data=st.data())
 def test_exactly_n_different_candidates_unchanged(selector, values, data):
     pool = pool_of(values)
-    before = copy.deepcopy((pool, vars(selector)))
+    before = copy.deepcopy((pool, state(selector)))
     n = data.draw(st.integers(0, len(pool)))
     items = selector.select(pool, n, generator(0))
-    assert (pool, vars(selector)) == before
+    assert (pool, state(selector)) == before
     assert len(items) == len(set(ids(items))) == n
     by_id = {c.sample.id: c for c in pool}
     for item in items:
@@ -95,6 +128,20 @@ def test_equal_scores_are_chosen_at_random(selector):
     assert len(draws) == 5
 
 
+def test_what_guided_scoring_left_out_comes_last(selector):
+    screened = {0, 1, 2, 3, 4}
+    pool = pool_of([3, 3, 2, 2, 1, 0, 1, 0, 2, 1], screened=screened)
+    everything = pool_of([3, 3, 2, 2, 1, 0, 1, 0, 2, 1])
+    late = {pool[i].sample.id for i in screened}
+    for seed in range(5):
+        chosen = ids(selector.select(pool, 7, generator(seed)))
+        if selector.needs & SAMPLED:
+            assert not late & set(chosen[:5])
+            assert late > set(chosen[5:])
+        else:  # its choice must not depend on what else was scored
+            assert chosen == ids(selector.select(everything, 7, generator(seed)))
+
+
 def test_asking_for_all_gives_all(selector):
     pool = pool_of([0, 3, 1, 2])
     assert sorted(ids(selector.select(pool, 4, generator(0)))) == sorted(ids(pool))
@@ -118,10 +165,12 @@ def test_repeated_candidates_are_refused(selector):
 def test_missing_scores_are_refused(selector):
     pool = [Candidate(Sample("a", "q")), *pool_of([1])]
     if selector.needs:
-        with pytest.raises(ValueError, match="needs a finite score"):
-            selector.select(pool, 1, generator(0))
+        with pytest.raises(
+            ValueError, match=r"needs (finite |a finite )?(score|features|attempts)"
+        ):
+            selector.select(pool, 2, generator(0))
     else:
-        assert len(selector.select(pool, 1, generator(0))) == 1
+        assert len(selector.select(pool, 2, generator(0))) == 2
 
 
 def strings(value):
@@ -142,6 +191,9 @@ class TaskWithGold:
     def labels(self, sample):
         return ("yes", "no")
 
+    def prompt(self, sample):
+        return sample.question
+
     def teacher_context(self, sample):
         return CANARY
 
@@ -158,6 +210,14 @@ class StudentOfFewWords:
     def answer_distributions(self, items):
         self.read.append(list(items))
         return [{"yes": 0.5, "no": 0.5} for _ in items]
+
+    def dropout_distributions(self, items, *, passes, seed):
+        return [self.answer_distributions(items) for _ in range(passes)]
+
+    def embed(self, texts):
+        self.read.append(list(texts))
+        angles = np.arange(len(texts))
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
 def types_within(hint):

@@ -19,6 +19,7 @@ LAYERS = [
         "mistakes",
         "arguments",
         "record",
+        "rerank",
         "assemble",
         "plan",
         "run",

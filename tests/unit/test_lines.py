@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elad_exp.lines import bought, packed, score_line, teacher_auroc, unpacked
+from elad_exp.lines import (
+    bought,
+    packed,
+    score_line,
+    stored_candidate,
+    teacher_separation,
+    unpacked,
+)
 from elad_exp.types import (
     Annotation,
     Candidate,
@@ -37,7 +45,7 @@ def judged(i: int, *, accepted: bool) -> Annotation:
     )
 
 
-def test_teacher_auroc_and_acceptance_use_audit_items_only() -> None:
+def test_teacher_separation_and_acceptance_use_audit_items_only() -> None:
     query = Query(
         1,
         (
@@ -47,16 +55,22 @@ def test_teacher_auroc_and_acceptance_use_audit_items_only() -> None:
         ),
     )
     annotations = [judged(0, accepted=False), judged(1, accepted=True), judged(2, accepted=False)]
-    assert teacher_auroc(query, annotations)["auroc_teacher/inter"]["value"] == 1.0
+    found = teacher_separation(query, annotations)
+    assert found["auroc_teacher/inter"]["value"] == 1.0
+    assert found["auprc_teacher/inter"]["value"] == 1.0
+    assert found["auprc_teacher/inter"]["prevalence"] == 0.5
     line = bought(query, annotations)
     assert (line["acceptance_audit"]["value"], line["acceptance_audit"]["n"]) == (0.5, 2)
     assert (line["acceptance_selected"]["value"], line["acceptance_selected"]["n"]) == (0.0, 1)
 
 
-def test_teacher_auroc_is_undefined_when_all_are_accepted_or_none_was_checked() -> None:
+def test_teacher_separation_is_undefined_when_all_are_accepted_or_none_was_checked() -> None:
     query = Query(1, (item(0, audit=True, score=0.9),))
-    assert teacher_auroc(query, [judged(0, accepted=True)]) == {"auroc_teacher/inter": None}
-    assert teacher_auroc(query, []) == {}
+    assert teacher_separation(query, [judged(0, accepted=True)]) == {
+        "auroc_teacher/inter": None,
+        "auprc_teacher/inter": None,
+    }
+    assert teacher_separation(query, []) == {}
 
 
 def test_a_score_line_holds_what_ranking_again_takes() -> None:
@@ -85,3 +99,21 @@ def test_a_score_line_holds_what_ranking_again_takes() -> None:
 @given(st.lists(st.floats(-1, 1, width=16), max_size=20))
 def test_features_are_stored_exactly(features: list[float]) -> None:
     assert unpacked(packed(features)) == tuple(features)
+
+
+def test_a_candidate_is_read_back_without_its_texts() -> None:
+    attempt = Explanation.of(["a", "b"], "yes")
+    written = Candidate(
+        Sample("s", "q"), {"inter": 1 / 3}, attempt, ("no",), (0.5, 0.25), (0.1,), screened=True
+    )
+    bare = Candidate(Sample("s", "q"))
+    for candidate in (written, bare):
+        line = json.loads(json.dumps(score_line(2, candidate)))
+        told = stored_candidate(line)
+        steps = Explanation.of(["", ""], "yes") if candidate.attempt else None
+        assert told == replace(candidate, sample=Sample("s", ""), attempt=steps)
+
+
+def test_a_line_of_an_earlier_version_has_no_attempt() -> None:
+    line = {"round": 1, "id": "s", "scores": {}, "answers": [], "attempt_answer": "yes"}
+    assert stored_candidate(line) == Candidate(Sample("s", ""))

@@ -11,6 +11,7 @@ from elad_exp.metrics import (
     accuracy,
     area_under_curve,
     auroc,
+    average_precision,
     holm,
     majority,
     mean_over_seeds,
@@ -96,6 +97,53 @@ def test_auroc_interval_covers_the_truth(shift: float, m: int, n: int) -> None:
         assert found is not None
         hits += found.ci95[0] <= truth <= found.ci95[1]
     assert hits / 400 >= 0.92
+
+
+def test_average_precision_agrees_with_sklearn_with_ties() -> None:
+    from sklearn.metrics import average_precision_score  # slow to import
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        scores = rng.integers(0, 6, size=40).astype(float)
+        positives = rng.random(40) < 0.4
+        found = average_precision(list(scores), list(positives))
+        assert found is not None
+        assert found.value == pytest.approx(average_precision_score(positives, scores))
+        assert found.ci95[0] <= found.value <= found.ci95[1]
+        assert found.n == 40
+
+
+def test_average_precision_of_equal_scores_is_the_share_of_positives() -> None:
+    found = average_precision([1.0] * 8, [True] * 2 + [False] * 6)
+    assert found is not None
+    assert found.value == 0.25
+
+
+def test_average_precision_needs_both_classes_and_real_scores() -> None:
+    assert average_precision([0.1, 0.2], [True, True]) is None
+    assert average_precision([0.1, 0.2], [False, False]) is None
+    with pytest.raises(ValueError, match="average precision: a score is NaN"):
+        average_precision([0.1, math.nan], [True, False])
+    with pytest.raises(ValueError, match="1 scores for 2"):
+        average_precision([0.1], [True, False])
+
+
+@pytest.mark.parametrize(("shift", "m", "n"), [(0.0, 20, 60), (1.5, 20, 20), (3.0, 10, 30)])
+def test_average_precision_interval_covers_the_truth(shift: float, m: int, n: int) -> None:
+    rng = np.random.default_rng(3)
+
+    def drawn(times: int) -> tuple[list[float], list[bool]]:
+        scores = [*rng.normal(shift, 1, m * times), *rng.normal(0, 1, n * times)]
+        return scores, [True] * (m * times) + [False] * (n * times)
+
+    truth = average_precision(*drawn(400))
+    assert truth is not None
+    covered = 0
+    for _ in range(200):
+        found = average_precision(*drawn(1))
+        assert found is not None
+        covered += found.ci95[0] <= truth.value <= found.ci95[1]
+    assert covered >= 186
 
 
 def test_area_is_the_value_averaged_over_the_budget() -> None:

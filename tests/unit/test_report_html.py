@@ -15,7 +15,7 @@ import pytest
 from elad_exp import cli
 from elad_exp.errors import DataError
 from elad_exp.metrics import proportion
-from elad_exp.reporting.html import aurocs, number, write_report
+from elad_exp.reporting.html import number, write_report
 from elad_exp.reporting.revisions import choose, revision
 from elad_exp.reporting.text import clipped, visible
 from tests.helpers_runs import write_lines, write_run
@@ -283,14 +283,6 @@ def test_an_error_after_the_last_step_marks_no_step() -> None:
 def test_outcomes_in_words(changes: dict[str, Any], outcome: str, tone: str) -> None:
     found = revision(annotation(**changes))
     assert (found.outcome, found.tone) == (outcome, tone)
-
-
-def test_aurocs_are_read_nested_or_flat() -> None:
-    assert aurocs({"auroc": {"inter": 1}, "auroc/intra": 2, "mean_steps": 3}, "auroc") == {
-        "inter": 1,
-        "intra": 2,
-    }
-    assert aurocs({"auroc/intra": 2}, "auroc_teacher") == {}
 
 
 def test_numbers_and_texts_for_people() -> None:

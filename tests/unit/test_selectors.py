@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from elad_exp.errors import ConfigError
 from elad_exp.rng import generator
-from elad_exp.selectors.combine import ComponentSelector, RandomSelector, RankSum
+from elad_exp.selectors.combine import ComponentSelector, RandomSelector, RankSum, ZSum
 from elad_exp.types import Candidate, Explanation, Sample
 
 
@@ -94,19 +94,53 @@ def test_rank_sum_is_scale_free_and_ignores_the_order_of_weights(rows):
     assert all(0 < i.score <= 1 for i in got)
 
 
+def test_z_sum_by_hand():
+    pool = candidates(inter=[0.0, 0.0, 6.0], margin=[1.0, 3.0, 2.0])
+    items = ZSum({"inter": 3, "margin": 1}).select(pool, 3, generator(0))
+    got = {item.sample.id: item.score for item in items}
+    z = {"id0": (-0.5, -1.0), "id1": (-0.5, 1.0), "id2": (1.0, 0.0)}
+    expected = {k: (3 * a * math.sqrt(2) + b * math.sqrt(1.5)) / 4 for k, (a, b) in z.items()}
+    assert got == pytest.approx(expected)
+    assert ids(items) == ["id2", "id1", "id0"]
+
+
+def test_z_sum_of_components_without_spread_leaves_the_choice_to_the_draw():
+    # The mean of these equal numbers is not exactly one of them.
+    pool = candidates(inter=[0.1] * 13, margin=[1.3] * 13)
+    items = ZSum({"inter": 1, "margin": 1}).select(pool, 5, generator(2))
+    assert [item.score for item in items] == [0.0] * 5
+    assert ids(items) == ids(RandomSelector().select(pool, 5, generator(2)))
+
+
+@pytest.mark.parametrize("kind", [RankSum, ZSum])
+def test_what_was_left_out_is_not_ranked_and_comes_last(kind):
+    pool = candidates(inter=[1.0, 2.0, 3.0], margin=[3.0, 2.0, 1.0])
+    late = Candidate(Sample("id9", "q"), {"margin": 99.0}, screened=True)
+    selector = kind({"inter": 2, "margin": 1})
+    without = selector.select(pool, 3, generator(0))
+    items = selector.select([late, *pool], 4, generator(0))
+    assert [(i.sample.id, i.score) for i in items[:3]] == [(i.sample.id, i.score) for i in without]
+    assert (items[3].sample.id, items[3].score) == ("id9", None)
+    # Margins are known of all: what was left out elsewhere is ranked like the rest.
+    assert ids(ComponentSelector("margin").select([late, *pool], 1, generator(0))) == ["id9"]
+
+
+@pytest.mark.parametrize("kind", [RankSum, ZSum])
 @pytest.mark.parametrize("weight", [0, -1, math.nan, math.inf, "1", None, True])
-def test_rank_sum_refuses_weights(weight):
+def test_sums_refuse_weights(kind, weight):
     with pytest.raises(ConfigError, match="inter; allowed: positive finite"):
-        RankSum({"inter": weight})
+        kind({"inter": weight})
 
 
-def test_rank_sum_refuses_no_weights_and_unknown_components():
+def test_no_weights_and_what_is_no_score_are_refused():
     with pytest.raises(ConfigError, match="no weights"):
         RankSum({})
     with pytest.raises(ConfigError, match=r"'intro'; allowed: .*intra"):
         RankSum({"intro": 1})
     with pytest.raises(ConfigError, match="allowed"):
         ComponentSelector("intro")
+    with pytest.raises(ConfigError, match=r"features cannot be ranked by; allowed: .*bald"):
+        ComponentSelector("features")
 
 
 @pytest.mark.parametrize("scores", [{}, {"margin": 1.0}, {"inter": math.nan}])

@@ -40,7 +40,7 @@ def metric_row(line: Mapping[str, Any]) -> dict[str, float]:
         "test/acc": line["test"]["acc"]["value"],
     }
     for name, metric in (line["select"] or {}).items():
-        if name.startswith("auroc") and metric is not None:
+        if name.startswith(("auroc", "auprc")) and metric is not None:
             row[f"select/{name}"] = metric["value"]
     bought = line["bought"] or {}
     if rate := bought.get("acceptance_audit"):

@@ -17,14 +17,20 @@ from elad_exp.errors import ConfigError
 
 IGNORE = -100
 """Label of a token that is read but not learnt (the convention of torch's cross-entropy)."""
+ANSWER_MARK = "Answer: "
+"""What a target's last line begins with, see `protocols.Task`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One training example: token ids, and the same ids as labels with `IGNORE` where masked."""
+    """One training example: token ids, and the same ids as labels with `IGNORE` where masked.
+
+    `prompt` is the number of ids that are the prompt's; they come first and are all masked.
+    """
 
     ids: tuple[int, ...]
     labels: tuple[int, ...]
+    prompt: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -49,7 +55,7 @@ class Rendered:
 _SENTINEL = "the-message-goes-here"
 
 
-def render(tokenizer: Any, prompt: str, *, chat_template: bool) -> Rendered:
+def render(tokenizer: Any, prompt: str, *, chat_template: bool, ends: bool = False) -> Rendered:
     """What a student reads for a task's prompt, with all special tokens written out.
 
     A template that does more with the message than to trim it cannot be taken apart; all of what
@@ -60,6 +66,8 @@ def render(tokenizer: Any, prompt: str, *, chat_template: bool) -> Rendered:
         prompt: The task's prompt.
         chat_template: Put the prompt as the user's message into the tokenizer's chat template.
             Otherwise only the start token is added, if the tokenizer is one that adds it.
+        ends: The prompt is all that an encoder reads: without a chat template it gets the end
+            token as well, if the tokenizer is one that adds it.
 
     Raises:
         ConfigError: `chat_template` is asked of a tokenizer that has none.
@@ -76,8 +84,13 @@ def render(tokenizer: Any, prompt: str, *, chat_template: bool) -> Rendered:
             if filled == f"{head}{text}{tail}":
                 return Rendered(text, head, tail)
         return Rendered("", head=filled)
-    starts = tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]
-    return Rendered(prompt, head=tokenizer.bos_token if starts else "")
+    added = tokenizer("").input_ids
+    starts, ended = added[:1] == [tokenizer.bos_token_id], added[-1:] == [tokenizer.eos_token_id]
+    return Rendered(
+        prompt,
+        head=tokenizer.bos_token if starts else "",
+        tail=tokenizer.eos_token if ends and ended else "",
+    )
 
 
 def _fill(tokenizer: Any, message: str) -> str:
@@ -135,19 +148,40 @@ def encode(
             f"kept_steps={kept_steps} of a target with {len(lines)} lines; must be at least 0 "
             "and leave a line to learn"
         )
+    row = _encoded(tokenizer, prompt, target, read=sum(map(len, lines[:kept_steps])))
+    return row if len(row) <= max_length else None
+
+
+def encode_label(tokenizer: Any, prompt: Rendered, target: str) -> Encoded:
+    """A training example of which the answer's label alone is learnt, with the end token.
+
+    The words before the label are not: what they would teach is that the answer comes here.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer with an end token.
+        prompt: The rendered prompt.
+        target: Steps, if any, one per line, then the answer.
+
+    Raises:
+        ValueError: The last line of the target is no answer line.
+    """
+    last = target.splitlines()[-1] if target else ""
+    if not last.startswith(ANSWER_MARK) or not target.endswith(last):
+        raise ValueError(f"the last line of a target is {last!r}; it must be {ANSWER_MARK!r}LABEL")
+    return _encoded(tokenizer, prompt, target, read=len(target) - len(last) + len(ANSWER_MARK))
+
+
+def _encoded(tokenizer: Any, prompt: Rendered, target: str, *, read: int) -> Encoded:
+    """Ids of prompt and target; the first `read` characters of the target are not learnt."""
     start = prompt_ids(tokenizer, [prompt])[0]
     found = tokenizer(
         target, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
     )
-    kept_characters = sum(map(len, lines[:kept_steps]))
-    # A token that reaches over the boundary is learnt: it holds part of the revision.
-    kept = sum(end <= kept_characters for _, end in found.offset_mapping) if kept_steps else 0
-    answer = [*found.input_ids, tokenizer.eos_token_id]
-    if len(start) + len(answer) > max_length:
-        return None
-    masked = len(start) + kept
-    ids = (*start, *answer)
-    return Encoded(ids, (IGNORE,) * masked + ids[masked:])
+    # A token that reaches over the boundary is learnt: it holds part of what is to be learnt.
+    known = sum(end <= read for _, end in found.offset_mapping) if read else 0
+    masked = len(start) + known
+    ids = (*start, *found.input_ids, tokenizer.eos_token_id)
+    return Encoded(ids, (IGNORE,) * masked + ids[masked:], len(start))
 
 
 def collate(batch: Sequence[Encoded], pad_id: int) -> dict[str, Tensor]:
@@ -155,13 +189,41 @@ def collate(batch: Sequence[Encoded], pad_id: int) -> dict[str, Tensor]:
 
     Padding is masked by length, not by id: a pad token may be the end token, which is learnt.
     """
-    width = max(len(row) for row in batch)
+    ids, mask = padded([row.ids for row in batch], pad_id)
+    labels, _ = padded([row.labels for row in batch], IGNORE)
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
-    def padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
-        return torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows])
 
+def collate_pairs(batch: Sequence[Encoded], pad_id: int, start_id: int) -> dict[str, Tensor]:
+    """A batch for an encoder-decoder model: prompts for its encoder, targets for its decoder.
+
+    What the decoder reads is given rather than left to the model, which would derive it from the
+    labels and so read nothing where they are masked.
+
+    Args:
+        batch: Training examples.
+        pad_id: Token for padding.
+        start_id: What the decoder reads first.
+
+    Returns:
+        `input_ids`, `attention_mask`: (examples, longest prompt); `decoder_input_ids`,
+        `decoder_attention_mask`, `labels`: (examples, longest target). Padded on the right.
+    """
+    prompts, mask = padded([row.ids[: row.prompt] for row in batch], pad_id)
+    read, decoder_mask = padded([(start_id, *row.ids[row.prompt : -1]) for row in batch], pad_id)
+    labels, _ = padded([row.labels[row.prompt :] for row in batch], IGNORE)
     return {
-        "input_ids": padded([row.ids for row in batch], pad_id),
-        "attention_mask": padded([(1,) * len(row) for row in batch], 0),
-        "labels": padded([row.labels for row in batch], IGNORE),
+        "input_ids": prompts,
+        "attention_mask": mask,
+        "decoder_input_ids": read,
+        "decoder_attention_mask": decoder_mask,
+        "labels": labels,
     }
+
+
+def padded(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:
+    """`rows` filled up on the right, and 1 where they are real: (rows, longest) each."""
+    width = max(map(len, rows))
+    filled = torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return filled, mask

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import lightning as L
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from elad_exp.data.collate import Encoded, collate
+from elad_exp.data.collate import Encoded
+from elad_exp.data.early import Examples, WithEarlyAnswers
 from elad_exp.data.pool import Pool
+from elad_exp.data.targets import TargetEncoder
 from elad_exp.protocols import EVAL_SPLITS
 from elad_exp.rng import generator
-from elad_exp.types import Annotation
 
 log = logging.getLogger(__name__)
 
@@ -68,46 +70,51 @@ class PoolDataModule(L.LightningDataModule):
 
     Args:
         pool: Owned here: its state travels in the checkpoint.
-        encode: Token ids and labels of an annotation, or None if it does not fit the context.
+        encoder: Makes training examples of annotations.
         batch_size: Examples in a training batch.
         steps_per_round: Batches in an epoch.
-        pad_id: Token for padding.
+        early_answer_fraction: Share of examples that are cut short, see `data.early`.
+        collate: Makes a batch of examples for the student.
         seed: Seed of the order of batches.
     """
 
     def __init__(
         self,
         pool: Pool,
-        encode: Callable[[Annotation], Encoded | None],
+        encoder: TargetEncoder,
         *,
         batch_size: int,
         steps_per_round: int,
-        pad_id: int,
+        early_answer_fraction: float,
+        collate: Callable[[Sequence[Encoded]], dict[str, Tensor]],
         seed: int,
     ) -> None:
         super().__init__()
-        self.pool, self.encode = pool, encode
-        self.batch_size, self.steps, self.pad_id, self.seed = (
-            batch_size,
-            steps_per_round,
-            pad_id,
-            seed,
-        )
+        self.pool, self.encoder = pool, encoder
+        self.early_answer_fraction = early_answer_fraction
+        self.batch_size, self.steps = batch_size, steps_per_round
+        self.collate, self.seed = collate, seed
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches for this round; rebuilt every epoch because the pool has grown."""
-        rows = [row for a in self.pool.labelled if (row := self.encode(a)) is not None]
+        examples = Examples(self.pool.labelled, self.encoder)
         batches = RoundBatches(
-            [len(row) for row in rows],
+            examples.lengths,
             batch_size=self.batch_size,
             steps=self.steps,
             seed=self.seed,
             round=self.pool.round,
         )
         return DataLoader(
-            rows,  # type: ignore[arg-type]
-            batch_sampler=batches,
-            collate_fn=lambda batch: collate(batch, self.pad_id),
+            examples,  # type: ignore[arg-type]
+            batch_sampler=WithEarlyAnswers(
+                batches,
+                examples.steps,
+                fraction=self.early_answer_fraction,
+                seed=self.seed,
+                round=self.pool.round,
+            ),
+            collate_fn=self.collate,
         )
 
     def val_dataloader(self) -> DataLoader[Any]:

@@ -94,7 +94,11 @@ class Planner:
         if kind not in self._speeds:
             size = config.optim.batch_size
             self._speeds[kind] = measure(
-                engine, student.model, attempts.examples(), batch_size=size
+                engine,
+                student.model,
+                attempts.examples(),
+                batch_size=size,
+                collate=student.collate,
             )
         speeds = self._speeds[kind]
         student_side(config, rounds, splits, needs, attempts, speeds)

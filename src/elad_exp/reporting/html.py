@@ -13,6 +13,7 @@ from typing import Any
 from elad_exp.metrics import pooled
 from elad_exp.reporting.files import RunFiles, read_run
 from elad_exp.reporting.revisions import choose, revision
+from elad_exp.reporting.scores import score_tables
 from elad_exp.reporting.svg import curve_svg
 from elad_exp.reporting.text import clipped, visible
 from elad_exp.rundir import Line, write_atomic
@@ -22,10 +23,6 @@ from elad_exp.types import Metric
 UNITS = ("annotations", "calls", "tokens", "usd", "wall_s")
 PARTS = ("dataset", "student", "selector", "teacher")
 PHASES = ("score", "annotate", "train", "evaluate")
-AUROC_KINDS = {
-    "auroc": "the attempt is wrong (by gold, all candidates)",
-    "auroc_teacher": "the teacher finds an error (audit items)",
-}
 TEACHER_AUDIT = {
     "answer_accuracy_round0": (
         "initial answers right",
@@ -129,7 +126,7 @@ def _view(run: RunFiles, limit: int) -> dict[str, Any]:
         "curve": curve_svg(run.rounds, majority=majority["value"] if majority else None),
         "gains": _gains(result["metrics"]),
         "costs": _costs(result),
-        "auroc": _auroc_tables(run.rounds),
+        "scores": score_tables(run.rounds),
         "acceptance": _acceptance(run.rounds),
         "audit": [
             {"title": title, "told": told, "rate": rates[name]}
@@ -180,27 +177,6 @@ def _costs(result: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _auroc_tables(rounds: Sequence[Line]) -> list[dict[str, Any]]:
-    """One table a question that scores should answer: components by round."""
-    tables = []
-    for kind, title in AUROC_KINDS.items():
-        rows = [
-            {"round": line["round"], "cells": found}
-            for line in rounds
-            if (found := aurocs(line["select"] or {}, kind))
-        ]
-        names = sorted({name for row in rows for name in row["cells"]})
-        if names:
-            tables.append({"title": title, "names": names, "rows": rows})
-    return tables
-
-
-def aurocs(select: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Component -> metric or None, written nested (`kind: {...}`) or flat (`kind/component`)."""
-    flat = {k.removeprefix(f"{kind}/"): v for k, v in select.items() if k.startswith(f"{kind}/")}
-    return {clipped(k, 60): v for k, v in (flat | dict(select.get(kind) or {})).items()}
 
 
 def _acceptance(rounds: Sequence[Line]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from elad_exp.selectors.components import check_components
+from elad_exp.errors import ConfigError
+from elad_exp.selectors.components import COMPONENTS, check_components
 from elad_exp.types import Candidate, QueryItem
 
 
@@ -30,6 +31,22 @@ def shuffled(candidates: Sequence[Candidate], n: int, rng: np.random.Generator) 
     return [ordered[i] for i in rng.permutation(len(ordered))]
 
 
+def parted(
+    candidates: Sequence[Candidate], needs: frozenset[str]
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Candidates that can be ranked, and those that guided scoring has left without a needed score.
+
+    The second are to be taken after all others. A selector whose needs cost no samples ranks what
+    was left out like the rest: what else a run scores must not change its choice.
+    """
+    wanted = needs & COMPONENTS
+    late = [c.screened and not wanted <= c.scores.keys() for c in candidates]
+    return (
+        [c for c, is_late in zip(candidates, late, strict=True) if not is_late],
+        [c for c, is_late in zip(candidates, late, strict=True) if is_late],
+    )
+
+
 def query_item(
     candidate: Candidate, *, score: float | None = None, audit: bool = False
 ) -> QueryItem:
@@ -41,15 +58,21 @@ class ScoreSelector(ABC):
     """Takes the `n` candidates with the highest combined score, highest first.
 
     Ties are broken at random: where every score is equal, the choice is that of `RandomSelector`
-    with the same generator.
+    with the same generator. Candidates that guided scoring has left without a needed score come
+    last, in drawn order and without a score.
 
     Raises:
-        ConfigError: a component in `needs` does not exist.
+        ConfigError: a component in `needs` does not exist, or is no score.
     """
 
     def __init__(self, needs: Iterable[str], *, name: str) -> None:
         self.name = name
         self.needs = check_components(needs)
+        if no_score := sorted(self.needs - COMPONENTS):
+            raise ConfigError(
+                f"selector {name}: {', '.join(no_score)} cannot be ranked by; allowed: "
+                f"{', '.join(sorted(COMPONENTS))}"
+            )
 
     @abstractmethod
     def combine(self, candidates: Sequence[Candidate]) -> Sequence[float]:
@@ -58,12 +81,13 @@ class ScoreSelector(ABC):
     def select(
         self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator
     ) -> list[QueryItem]:
-        drawn = shuffled(candidates, n, rng)
-        self._check_scores(drawn)
-        pairs = zip(self.combine(drawn) if drawn else (), drawn, strict=True)
+        ready, late = parted(shuffled(candidates, n, rng), self.needs)
+        self._check_scores(ready)
+        pairs = zip(self.combine(ready) if ready else (), ready, strict=True)
         # A stable sort keeps the drawn order among equal scores.
         ranked = sorted(pairs, key=lambda pair: -pair[0])
-        return [query_item(candidate, score=float(score)) for score, candidate in ranked[:n]]
+        items = [query_item(candidate, score=float(score)) for score, candidate in ranked[:n]]
+        return items + [query_item(candidate) for candidate in late[: n - len(items)]]
 
     def _check_scores(self, candidates: Sequence[Candidate]) -> None:
         for candidate in candidates:

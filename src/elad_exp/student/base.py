@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from elad_exp.data.collate import prompt_ids, render
+from elad_exp.data.collate import Rendered, prompt_ids, render
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import Task
 from elad_exp.rng import generator
@@ -98,11 +98,10 @@ class InferenceBase:
 
     def prompt_ids(self, samples: Sequence[Sample]) -> list[list[int]]:
         """Token ids of the prompts, exactly as training has them."""
-        texts = [
-            render(self.tokenizer, self.task.prompt(s), chat_template=self.chat_template)
-            for s in samples
-        ]
-        return prompt_ids(self.tokenizer, texts)
+        return prompt_ids(self.tokenizer, [self._render(self.task.prompt(s)) for s in samples])
+
+    def _render(self, prompt: str) -> Rendered:
+        return render(self.tokenizer, prompt, chat_template=self.chat_template)
 
     def prompt_length(self, sample: Sample) -> int:
         """Tokens of the prompt."""

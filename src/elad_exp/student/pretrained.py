@@ -12,14 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from tokenizers import AddedToken
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+)
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 from elad_exp.errors import AssetError, ConfigError
 
 log = logging.getLogger(__name__)
 
-
+ENCODER_DECODERS = ("bart", "mt5", "t5", "umt5")
+"""Types of encoder-decoder models that `student.seq2seq` is tested with."""
 _QUANTISATION = re.compile(r"(.+)[.-](I?Q\d\w*|BF16|F16|F32)", re.IGNORECASE)
 
 
@@ -42,19 +49,22 @@ def load_pretrained(
     attention_dropout: float | None = None,
     revision: str | None = None,
 ) -> tuple[Any, Any]:
-    """A decoder-only model in float32 and its tokenizer.
+    """A language model in float32 and its tokenizer.
+
+    A tokenizer of an encoder-decoder model that loses line breaks gets a token for them.
 
     Args:
         name_or_path: A folder, or a name on the Hugging Face hub.
         gguf_file: Name of a GGUF file in the folder; its weights are dequantised. That takes
             some seconds: `convert_gguf` does it once.
         attention_dropout: SmolLM2 and its like have no other dropout, and 0 in their checkpoints;
-            None keeps the checkpoint's.
+            None keeps the checkpoint's. T5 has none of its own: its one rate is for everything.
         revision: Branch, tag or commit on the hub.
 
     Raises:
         AssetError: There is no such model, or its weights are not whole.
-        ConfigError: `attention_dropout` is not 0 and the model's type knows no such setting.
+        ConfigError: `attention_dropout` is not 0 and the model's type knows no such setting, or
+            it is an encoder-decoder model of a type or with a tokenizer that cannot be used.
     """
     if gguf_file is not None:
         return _load_gguf(Path(name_or_path) / gguf_file, attention_dropout)
@@ -66,7 +76,11 @@ def load_pretrained(
             name_or_path, revision=revision, trust_remote_code=False
         )
         _set_dropout(config, attention_dropout)
-        model, found = AutoModelForCausalLM.from_pretrained(
+        kind = AutoModelForCausalLM
+        if config.is_encoder_decoder:
+            _check_encoder_decoder(str(name_or_path), config, tokenizer)
+            kind = AutoModelForSeq2SeqLM
+        model, found = kind.from_pretrained(
             name_or_path,
             config=config,
             revision=revision,
@@ -82,7 +96,46 @@ def load_pretrained(
             f"no model in Hugging Face format at {str(name_or_path)!r}: {error}"
         ) from error
     _check_whole(str(name_or_path), model, found)
+    if config.is_encoder_decoder:
+        keep_line_breaks(model, tokenizer)
     return model.eval(), _with_pad(tokenizer)
+
+
+def _check_encoder_decoder(name: str, config: Any, tokenizer: Any) -> None:
+    """Raises ConfigError for what an encoder-decoder student cannot be made of."""
+    if config.model_type not in ENCODER_DECODERS:
+        raise ConfigError(
+            f"{name}: an encoder-decoder model of type {config.model_type!r}; supported are "
+            f"{', '.join(ENCODER_DECODERS)}, and decoder-only models"
+        )
+    if config.decoder_start_token_id is None:
+        raise ConfigError(
+            f"{name}: config.json has no decoder_start_token_id, with which a decoder begins; set "
+            "it, or choose another student"
+        )
+    if not tokenizer.is_fast:  # masks go by the characters that a token stands for
+        raise ConfigError(
+            f"{name}: {type(tokenizer).__name__} does not tell which characters a token stands "
+            "for; choose a student with a tokenizer.json"
+        )
+
+
+def keep_line_breaks(model: Any, tokenizer: Any) -> None:
+    """Give a tokenizer that takes a line break for a space a token of its own for it.
+
+    An explanation is one step a line, so T5 could not write one: its vocabulary has none. The new
+    token begins as the mean of the others, and is learnt.
+    """
+    ids = tokenizer("a\nb", add_special_tokens=False).input_ids
+    if "\n" in tokenizer.decode(ids):
+        return
+    tokenizer.add_tokens([AddedToken("\n", normalized=False)])
+    number = tokenizer.convert_tokens_to_ids("\n")
+    if number >= model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    with torch.no_grad():
+        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+            layer.weight[number] = layer.weight[:number].mean(dim=0)
 
 
 def _check_whole(name: str, model: Any, found: Mapping[str, Any]) -> None:

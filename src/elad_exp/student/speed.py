@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from elad_exp.data.collate import Encoded, collate
+from elad_exp.data.collate import Encoded
 from elad_exp.student.engine import Engine
-from elad_exp.student.module import target_loss
+from elad_exp.student.module import target_loss, tokens_read
 from elad_exp.student.precision import choose_dtype
 from elad_exp.types import Record, Sample
 
@@ -31,7 +32,12 @@ class Speeds(Record):
 
 
 def measure(
-    engine: Engine, model: Any, examples: Sequence[tuple[Sample, Encoded]], *, batch_size: int
+    engine: Engine,
+    model: Any,
+    examples: Sequence[tuple[Sample, Encoded]],
+    *,
+    batch_size: int,
+    collate: Callable[[Sequence[Encoded]], dict[str, Tensor]],
 ) -> Speeds:
     """The best speed of each kind of work, tried for some seconds.
 
@@ -41,15 +47,16 @@ def measure(
         examples: Training examples. A batch at inference is larger than one in training, and of
             a small student as large as there are.
         batch_size: Of training.
+        collate: Makes a batch for this student.
     """
     samples = [sample for sample, _ in examples]
     large = sum(p.numel() for p in model.parameters()) > LARGE
     seconds = LARGE_S if large else SMALL_S
     if large:
         samples, engine = samples[:FEW_ROWS], engine.shortened(FEW_TOKENS)
-    batch = collate([row for _, row in examples[:batch_size]], engine.tokenizer.pad_token_id)
+    batch = collate([row for _, row in examples[:batch_size]])
     batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
-    tokens = int(batch["attention_mask"].sum())
+    tokens = tokens_read(batch)
     dtype = choose_dtype(model, "auto")
 
     def step() -> float:

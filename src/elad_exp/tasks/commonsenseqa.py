@@ -16,8 +16,8 @@ from elad_exp.data import ecqa
 from elad_exp.data.records import read_records
 from elad_exp.data.rows import Problems
 from elad_exp.errors import AssetError, ConfigError, DataError
+from elad_exp.tasks.from_files import file_record
 from elad_exp.tasks.hub import Explainer, HubTask, fetch
-from elad_exp.tasks.jsonl import file_record
 
 logger = logging.getLogger(__name__)
 

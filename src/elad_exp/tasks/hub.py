@@ -27,13 +27,11 @@ from elad_exp.data.records import (
     split_files,
 )
 from elad_exp.data.rows import Row
-from elad_exp.data.sources import make_splits, source_ids
-from elad_exp.data.usable import check_graded, complete, gradable
+from elad_exp.data.usable import check_graded, gradable
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
 from elad_exp.tasks.families import check_answers
-from elad_exp.tasks.jsonl import OWN_COPY, describe, file_record
-from elad_exp.tasks.reasoning import ReasoningTask
+from elad_exp.tasks.from_files import OWN_COPY, TaskFromFiles, file_record
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +59,7 @@ class Unexplained:
         return []
 
 
-class HubTask(ReasoningTask):
+class HubTask(TaskFromFiles):
     """Questions of a dataset on the hub, in its own columns.
 
     Official splits are kept; dev and test that a dataset lacks, or whose answers are not public,
@@ -108,14 +106,19 @@ class HubTask(ReasoningTask):
         self.layout = _layout(layout, columns)
         answers = answers or self.layout.answers
         check_answers(answers)
-        super().__init__(name=name, answers=answers, instruction=instruction)
+        super().__init__(
+            name=name,
+            answers=answers,
+            instruction=instruction,
+            n_dev=n_dev,
+            n_test=n_test,
+            split_seed=split_seed,
+        )
         if repo is None and path is None:
             raise ConfigError("dataset.repo and dataset.path are both empty: name one of them")
         self.repo, self.subset, self.revision = repo, subset, revision
         self.splits = _names(splits or {"pool": "train"})
         self.path = Path(path).expanduser() if path is not None else None
-        self.n_dev, self.n_test, self.split_seed = n_dev, n_test, split_seed
-        self.source_ids: Mapping[str, str] = {}
 
     def load(self) -> Splits:
         """Fetches if need be, reads, checks and splits.
@@ -137,28 +140,17 @@ class HubTask(ReasoningTask):
         readers = {split: partial(read, split=split) for split in files}
         table, self.answers, readings = tabulate(readers, self.answers)
         check_graded(table.counts(), ungradable)
-        splits = make_splits(
+        found = readings.values()
+        return self.split(
             table,
-            n_dev=self.n_dev,
-            n_test=self.n_test,
-            split_seed=self.split_seed,
-            info={
-                "name": self.name,
-                "source": records[0].source,
-                "revision": records[0].revision,
-                "assets": [record.to_dict() for record in (*records, *further)],
-                "warnings": [
-                    *(text for found in readings.values() for text in found.warnings),
-                    *explain.warnings(),
-                ],
-            },
+            [*records, *further],
+            warnings=[
+                *(text for reading in found for text in reading.warnings),
+                *explain.warnings(),
+            ],
+            left_out={where: why for reading in found for where, why in reading.left_out.items()},
+            ungradable=ungradable,
         )
-        for found in readings.values():
-            splits.info["skipped"].update(found.left_out)
-        splits = complete(splits, ungradable)
-        self.source_ids = source_ids(splits)
-        logger.info("%s (%s)", describe(self.name, splits, {"": table}), records[0].source)
-        return splits
 
     def explainer(self) -> tuple[Explainer, Sequence[AssetRecord]]:
         """What adds explanations that stand elsewhere, and where they stand; overridden where there

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from elad_exp.assets.cache import sha256_of
-from elad_exp.assets.catalogue import AssetRecord
 from elad_exp.data.intake import tabulate
 from elad_exp.data.records import Reading
 from elad_exp.data.rows import Row, stream_rows
-from elad_exp.data.sources import make_splits, source_ids
-from elad_exp.data.usable import check_graded, complete, gradable
+from elad_exp.data.usable import check_graded, gradable
 from elad_exp.protocols import Splits
-from elad_exp.tasks.reasoning import ReasoningTask
-
-logger = logging.getLogger(__name__)
-
-OWN_COPY = "A copy of your own is read by dataset.path=FILE_OR_FOLDER.\n"
+from elad_exp.tasks.from_files import TaskFromFiles, file_record
 
 
-class JsonlTask(ReasoningTask):
+class JsonlTask(TaskFromFiles):
     """Questions in the schema of `elad_exp.data.rows`, with answers of any family.
 
     Args:
@@ -59,11 +51,14 @@ class JsonlTask(ReasoningTask):
             if file is not None:
                 self.paths[split] = Path(file).expanduser()
         default = self.paths["pool"].name.removesuffix(".gz").removesuffix(".jsonl")
-        super().__init__(name=name or default, answers=answers, instruction=instruction)
-        self.n_dev = n_dev
-        self.n_test = n_test
-        self.split_seed = split_seed
-        self.source_ids: Mapping[str, str] = {}
+        super().__init__(
+            name=name or default,
+            answers=answers,
+            instruction=instruction,
+            n_dev=n_dev,
+            n_test=n_test,
+            split_seed=split_seed,
+        )
 
     def load(self) -> Splits:
         """Reads, checks and splits. Sets `answers` and `source_ids`. Writes nothing.
@@ -79,34 +74,5 @@ class JsonlTask(ReasoningTask):
         readers = {split: partial(read, path=path) for split, path in self.paths.items()}
         table, self.answers, _ = tabulate(readers, self.answers)
         check_graded(table.counts(), ungradable)
-        splits = make_splits(
-            table,
-            n_dev=self.n_dev,
-            n_test=self.n_test,
-            split_seed=self.split_seed,
-            info={
-                "name": self.name,
-                "source": "file",
-                "revision": "",
-                "assets": [file_record(path).to_dict() for path in self.paths.values()],
-            },
-        )
-        splits = complete(splits, ungradable)
-        self.source_ids = source_ids(splits)
-        logger.info("%s", describe(self.name, splits, {"": table}))
-        return splits
-
-
-def file_record(path: Path) -> AssetRecord:
-    """The record of a file the user named."""
-    return AssetRecord(
-        path.name, "file", str(path), sha256=sha256_of(path), bytes=path.stat().st_size
-    )
-
-
-def describe(name: str, splits: Splits, rows: Mapping[str, Sized]) -> str:
-    """One line for the log: how many rows became which splits."""
-    return (
-        f"{name}: {sum(map(len, rows.values()))} rows, pool {len(splits.pool)}, dev "
-        f"{len(splits.dev)}, test {len(splits.test)}, left out {len(splits.info['skipped'])}"
-    )
+        records = [file_record(path) for path in self.paths.values()]
+        return self.split(table, records, ungradable=ungradable)

@@ -28,12 +28,9 @@ from elad_exp.assets.catalogue import STRATEGYQA
 from elad_exp.assets.models import unreachable
 from elad_exp.data.rows import Problems, Row, answer_kind, checked_text, read_rows
 from elad_exp.data.sentences import split_sentences
-from elad_exp.data.sources import make_splits, source_ids
-from elad_exp.data.usable import complete
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
-from elad_exp.tasks.jsonl import OWN_COPY, describe, file_record
-from elad_exp.tasks.reasoning import ReasoningTask
+from elad_exp.tasks.from_files import OWN_COPY, TaskFromFiles, file_record
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +42,7 @@ _ANSWER = re.compile(r"(yes|no)\.\s+", re.IGNORECASE)
 _ANSWERS = {True: "yes", False: "no", "yes": "yes", "no": "no", "true": "yes", "false": "no"}
 
 
-class StrategyQATask(ReasoningTask):
+class StrategyQATask(TaskFromFiles):
     """StrategyQA, all labelled questions pooled and split by hash.
 
     The sources cut the questions into train and dev differently, so their own cuts are not used.
@@ -77,13 +74,16 @@ class StrategyQATask(ReasoningTask):
     ) -> None:
         if source not in SOURCES:
             raise ConfigError(f"source={source!r} is not one of {', '.join(SOURCES)}")
-        super().__init__(name=name, answers="yes_no", instruction=instruction)
+        super().__init__(
+            name=name,
+            answers="yes_no",
+            instruction=instruction,
+            n_dev=n_dev,
+            n_test=n_test,
+            split_seed=split_seed,
+        )
         self.path = Path(path).expanduser() if path is not None else None
         self.source = source
-        self.n_dev = n_dev
-        self.n_test = n_test
-        self.split_seed = split_seed
-        self.source_ids: Mapping[str, str] = {}
 
     def load(self) -> Splits:
         """Fetches if need be, reads, checks and splits.
@@ -103,23 +103,7 @@ class StrategyQATask(ReasoningTask):
         problems = Problems()
         _, rows = answer_kind(rows, "yes_no", problems)
         problems.check()
-        splits = make_splits(
-            {"pool": rows},
-            n_dev=self.n_dev,
-            n_test=self.n_test,
-            split_seed=self.split_seed,
-            info={
-                "name": self.name,
-                "source": records[0].source,
-                "revision": records[0].revision,
-                "assets": [record.to_dict() for record in records],
-                "warnings": warnings,
-            },
-        )
-        splits = complete(splits, {})
-        self.source_ids = source_ids(splits)
-        logger.info("%s (%s)", describe(self.name, splits, {"": rows}), records[0].source)
-        return splits
+        return self.split({"pool": rows}, records, warnings=warnings)
 
     def _fetch(self) -> tuple[AssetRecord, list[Row], list[str]]:
         """The first source that has all questions, or else some, and what to warn of."""

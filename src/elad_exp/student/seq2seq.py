@@ -1,0 +1,138 @@
+"""An encoder-decoder student at inference, by plain padded batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from elad_exp.data.collate import Rendered, render
+from elad_exp.student.base import Item
+from elad_exp.student.embedding import embed
+from elad_exp.student.engine import Engine
+from elad_exp.student.forced import FORCED_ANSWER_TOKENS, Continuation
+from elad_exp.student.generate import Generated
+from elad_exp.student.passes import score, write
+from elad_exp.types import Sample
+
+
+class Prompted(list[int]):
+    """Ids of a prompt, and after them those of a target's beginning: the first `prompt` and the
+    others.
+    """
+
+    def __init__(self, prompt: Sequence[int], begun: Sequence[int] = ()) -> None:
+        super().__init__([*prompt, *begun])
+        self.prompt = len(prompt)
+
+
+class Targets:
+    """Continuations after a prompt; begun alike, they share a pass of the decoder."""
+
+    def __init__(self, prompt: Sequence[int]) -> None:
+        self.prompt = tuple(prompt)
+        self.continuations: list[Continuation] = []
+        self._passes: set[tuple[int, ...]] = set()
+
+    def __len__(self) -> int:
+        """Tokens of all passes; 0 if nothing is asked."""
+        longest = max(map(len, self._passes), default=0)
+        return len(self._passes) * (len(self.prompt) + 1 + longest)
+
+    def add(self, continuation: Continuation) -> int:
+        """Add a continuation whose context begins with the prompt; returns its number."""
+        context = continuation.context[len(self.prompt) :]
+        self._passes.add((*context, *continuation.tokens[:-1]))
+        self.continuations.append(Continuation(context, continuation.tokens))
+        return len(self.continuations) - 1
+
+
+class Seq2SeqEngine(Engine):
+    """Puts the questions of `Engine` to an encoder-decoder model.
+
+    The encoder reads the prompt, the decoder writes steps and answer. Where positions are relative
+    the model has no context of its own: `max_length` limits a prompt with its explanation, and an
+    answer is forced after any that a student can have written.
+    """
+
+    def _context(self) -> int:
+        limit = getattr(self.model.config, "max_position_embeddings", None)
+        # A generated piece of a character is read again as up to three.
+        own = self.max_length + 2 * self.max_new_tokens + FORCED_ANSWER_TOKENS
+        return own if limit is None else int(limit)
+
+    def _check_attention(self) -> None:
+        """Nothing is shared between samples, so any will do; types are checked at loading."""
+
+    def _render(self, prompt: str) -> Rendered:
+        return render(self.tokenizer, prompt, chat_template=self.chat_template, ends=True)
+
+    # -- explanations ------------------------------------------------------------------------
+
+    def prompt_ids(self, samples: Sequence[Sample]) -> list[list[int]]:
+        """Token ids of the prompts, exactly as training has them."""
+        return [Prompted(ids) for ids in super().prompt_ids(samples)]
+
+    def _after_prompts(self, items: Sequence[Item], begun: Sequence[list[int]]) -> list[list[int]]:
+        prompts = self._prompts(items)
+        return [Prompted(prompts[s.id], own) for (s, _), own in zip(items, begun, strict=True)]
+
+    def _generate(
+        self,
+        prompts: Sequence[list[int]],
+        k: int,
+        temperature: float,
+        uniforms: torch.Tensor | None,
+        *,
+        greedy: bool = False,
+        max_new_tokens: int | None = None,
+    ) -> list[Generated]:
+        pairs = cast(Sequence[Prompted], prompts)
+        start = time.perf_counter()
+        with self.phase() as model:
+            made = write(
+                model,
+                [ids[: ids.prompt] for ids in pairs],
+                [ids[ids.prompt :] for ids in pairs],
+                eos_id=self.tokenizer.eos_token_id,
+                pad_id=self.tokenizer.pad_token_id,
+                max_new_tokens=max_new_tokens or self.max_new_tokens,
+                k=k,
+                temperature=temperature,
+                uniforms=uniforms,
+                greedy=greedy,
+                poll=self.interrupted,
+            )
+        self._count("generate", sum(len(g.ids) + g.finished for g in made), start)
+        self.speeds["prefill"].tokens += sum(map(len, prompts))
+        return made
+
+    # -- forced answers ----------------------------------------------------------------------
+
+    def _tree(self, prompt: Sequence[int]) -> Targets:
+        return Targets(prompt)
+
+    def _score(self, model: Any, trees: Sequence[Targets]) -> list[list[float]]:
+        return score(
+            model,
+            [(targets.prompt, targets.continuations) for targets in trees],
+            pad_id=self.tokenizer.pad_token_id,
+            poll=self.interrupted,
+        )
+
+    # -- features ----------------------------------------------------------------------------
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """(texts, width): mean over tokens of the encoder's last hidden state, of length 1."""
+        with self.phase() as model:
+            return embed(
+                model.get_encoder(),
+                self.tokenizer,
+                texts,
+                batches=self.batches,
+                context=self.max_length,
+                poll=self.interrupted,
+            )
