@@ -113,7 +113,8 @@ class Bench:
         }
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
-            raise SystemExit(f"{job} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
+            said = f"{done.stdout[-2000:]}{done.stderr[-3000:]}"
+            raise SystemExit(f"{job} failed with {done.returncode}:\n{said}")
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
 

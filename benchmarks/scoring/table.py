@@ -96,13 +96,22 @@ def floor(rows: Sequence[Row]) -> str:
     )
 
 
-def equality(row: Row) -> str:
-    return (
-        f"Equal greedy sequences, engine and loop: {row['float32_equal']:.0%} in float32, "
-        f"{row['bfloat16_equal']:.0%} in bfloat16, of {row['sequences']}. Largest difference of a "
-        f"forced log-probability: {row['float32_difference']:.1e} nats in float32, "
-        f"{row['bfloat16_difference']:.1e} in bfloat16.\n"
-    )
+def equality(found: Row) -> str:
+    """Each against the plain loop in float32."""
+    lines = [
+        [
+            name,
+            f"{own['equal']:.0%}",
+            f"{own['tokens_in_common']:.1f} of {found['tokens']}",
+            f"{own['mean_nats']:.1e}",
+            f"{own['largest_nats']:.1e}",
+        ]
+        for name, own in found["against"].items()
+    ]
+    header = [f"against the loop in float32, {found['sequences']} questions"]
+    header += ["equal greedy sequences", "tokens in common"]
+    header += ["forced log-probabilities, mean difference in nats", "largest"]
+    return _markdown(header, lines)
 
 
 def per_question(row: Row, key: str = "wall_s") -> float:
