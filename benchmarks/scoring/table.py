@@ -28,7 +28,7 @@ def comparison(rows: Sequence[Row], job: Job) -> str:
         peer = best(here, PEER)
         for name in ("ours", PEER, "loop", "polygraph"):
             if mine := best(here, name):
-                lines.append([workload, *_cells(name, mine, peer, floors)])
+                lines.append([workload, *_cells(name, mine, peer, floors, job)])
     header = ["workload", "who", "questions", "samples a minute", "wall s (CPU s)"]
     header += ["new tokens/s", "peak MB (before)", "as fast as batched: wall", "CPU"]
     header += ["share of the floor: own shapes", "square"]
@@ -42,14 +42,15 @@ def compared(row: Row, job: Job) -> bool:
 
 
 def _cells(
-    name: str, mine: Sequence[Row], peer: Sequence[Row], floors: dict[int, Row]
+    name: str, mine: Sequence[Row], peer: Sequence[Row], floors: dict[int, Row], job: Job
 ) -> list[str]:
     shown = f"**{name}**" if name == "ours" else name
     shown += f", {mine[0]['rows']} rows" if mine[0]["rows"] else ""
     walls, cpus = _median(mine, "wall_s"), _median(mine, "cpu_s")
-    comparable = mine[0]["questions"] == peer[0]["questions"] if peer else False
     shares = [floor_shares(mine, floors, of) for of in ("own_s", "square_s")]
-    with_floor = mine[0]["workload"] == "forced" and name != "polygraph" and comparable
+    # The floor is that of these questions, with their answers forced.
+    with_floor = mine[0]["workload"] == "forced" and mine[0]["questions"] == job.questions
+    with_floor &= name != "polygraph"
     return [
         shown,
         str(mine[0]["questions"]),
