@@ -1,7 +1,8 @@
 """The almanac study: which selector needs how many annotations (DESIGN: comparing methods).
 
     python experiments/almanac/study.py                    # every job that is not finished
-    python experiments/almanac/study.py --part tuning      # seeds 0-2, reported on dev
+    python experiments/almanac/study.py --part tuning      # seeds 0-4, reported on dev
+    python experiments/almanac/study.py --part tuning --only elad,random --minutes 30
     python experiments/almanac/study.py --summarise        # tables and figures from finished jobs
 
 Jobs run in two processes with one thread each. A finished job is skipped, so the study may be
@@ -22,17 +23,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from configurations import REPORTED, TUNED, tuned_in_order
+
 from elad_exp.assemble import build
 from elad_exp.config import compose_config
 
 HERE = Path(__file__).parent
 CONDITIONS = {"a": "almanac", "b": "almanac_uniform", "c": "almanac_shifted"}
-REPORTED = (
-    "elad", "random", "rare_words", "question_length", "answer_entropy", "step_entropy_sum",
-)  # fmt: skip
 SEEDS = {"a": range(110, 120), "c": range(110, 115), "b": range(110, 115)}
-TUNING_SEEDS = range(0, 3)
-TUNED = ("random", "elad", "elad_mean", "elad_equal")
+TUNING_SEEDS = range(0, 5)
 TUNING_WORLD = (
     "dataset.world_seed=100",
     "dataset.split_seed=100",
@@ -44,15 +43,15 @@ TUNING_WORLD = (
 
 @dataclass(frozen=True)
 class Job:
-    """One run: condition, selector, seed."""
+    """One run: condition, configuration (see `configurations`), seed."""
 
     part: str
     condition: str
-    selector: str
+    name: str
     seed: int
 
     def directory(self, root: Path) -> Path:
-        return root / self.part / self.condition / f"{self.selector}-{self.seed}"
+        return root / self.part / self.condition / f"{self.name}-{self.seed}"
 
     def finished(self, root: Path) -> bool:
         result = self.directory(root) / "result.json"
@@ -68,7 +67,7 @@ class Job:
             "elad_exp",
             "+experiment=almanac",
             *dataset(self.part, self.condition),
-            f"selector={self.selector}",
+            *(TUNED if self.part == "tuning" else REPORTED)[self.name],
             f"seed={self.seed}",
             "logger=none",
             "trainer.threads=1",
@@ -77,16 +76,16 @@ class Job:
 
 
 def jobs(part: str) -> Iterator[Job]:
-    """Jobs in the order in which they are wanted: whole seeds first."""
+    """Jobs in the order in which they are wanted."""
     if part == "tuning":
-        for seed in TUNING_SEEDS:
-            for selector in TUNED:
-                yield Job("tuning", "a", selector, seed)
+        for name in tuned_in_order():
+            for seed in TUNING_SEEDS:
+                yield Job("tuning", "a", name, seed)
         return
     for condition, seeds in SEEDS.items():
         for seed in seeds:
-            for selector in REPORTED:
-                yield Job("report", condition, selector, seed)
+            for name in REPORTED:
+                yield Job("report", condition, name, seed)
 
 
 def dataset(part: str, condition: str) -> list[str]:
@@ -125,12 +124,15 @@ def main() -> int:
     parser.add_argument("--part", choices=("tuning", "report"), default="report")
     parser.add_argument("--root", type=Path, default=Path("runs/almanac-study"))
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", help="configurations, by name, separated by commas")
     parser.add_argument("--minutes", type=float, help="start no new job after this time")
     parser.add_argument("--summarise", action="store_true", help="tables and figures only")
     arguments = parser.parse_args()
     if not arguments.summarise:
         deadline = time.monotonic() + 60 * (arguments.minutes or 1e6)
         waiting = [job for job in jobs(arguments.part) if not job.finished(arguments.root)]
+        if arguments.only:
+            waiting = [job for job in waiting if job.name in arguments.only.split(",")]
         print(f"{len(waiting)} jobs to run", flush=True)
 
         def in_time(job: Job) -> None:
