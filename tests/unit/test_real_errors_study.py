@@ -183,7 +183,7 @@ def write_run(folder: Path) -> None:
     line = {
         "round": 1,
         "n_labelled": 400,
-        "optimizer_steps": 200,
+        "optimizer_steps": 100,
         "train_loss": 1.5,
         "seconds": {"score": 1.0},
         "select": {"classes": {"gold": {"candidates": {"A": 0.4, "B": 0.6}}}},
