@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from workload import WORKLOADS, Job
 
@@ -12,6 +13,9 @@ HERE = Path(__file__).resolve().parent
 CACHE = HERE / ".cache"
 GROUPS = ("ours", "loop", "batched", "floor", "polygraph", "growth")
 SLOW, SLOW_REPETITIONS = ("loop", "polygraph"), 2
+CLOSE = 1.15
+"""Numbers of rows that take up to so many times the best of the first repetition are measured
+again; the others are not worth the hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,14 @@ class Plan:
         """As many as the largest measurement needs."""
         return max(self.job.questions, *self.growth["questions"])
 
-    def jobs(self, groups: Sequence[str], repetition: int) -> list[Job]:
+    def jobs(
+        self, groups: Sequence[str], repetition: int, measured: Sequence[Mapping[str, Any]] = ()
+    ) -> list[Job]:
         """The measurements of a repetition, in an order of its own: who comes first changes, so
         that nobody always follows the same one.
+
+        Of the later ones, growth is none, and batches have a number of rows that did well among
+        those `measured` in the first.
         """
         found = []
         for workload in WORKLOADS:
@@ -54,7 +63,8 @@ class Plan:
             if "ours" in groups:
                 found.append(replace(base, name="ours"))
             if "batched" in groups:
-                found += [replace(base, name="batched", rows=rows) for rows in self.rows]
+                sizes = self.rows if repetition == 0 else close(measured, workload)
+                found += [replace(base, name="batched", rows=rows) for rows in sizes]
             if "loop" in groups:
                 found.append(replace(base, name="loop", questions=self.loop))
         if "polygraph" in groups:
@@ -62,7 +72,7 @@ class Plan:
             found += [replace(base, rows=rows) for rows in self.polygraph_rows]
         if "floor" in groups:
             found.append(replace(self.job, name="rates"))
-        if "growth" in groups:
+        if "growth" in groups and repetition == 0:
             found += [job for job, _ in self.grown()]
         found = list(dict.fromkeys(found))  # growth passes through where ours stands
         if repetition >= SLOW_REPETITIONS:
@@ -80,6 +90,16 @@ class Plan:
     def axes(self, job: Job) -> list[str]:
         """The axes of growth on which a job is a point."""
         return [axis for own, axis in self.grown() if own == job]
+
+
+def close(measured: Sequence[Mapping[str, Any]], workload: str) -> list[int]:
+    """Numbers of rows whose time in the first repetition came near the best of the workload."""
+    times = {
+        row["rows"]: row["wall_s"]
+        for row in measured
+        if (row["name"], row["workload"], row["repetition"]) == ("batched", workload, 0)
+    }
+    return [rows for rows, time in times.items() if time <= CLOSE * min(times.values())]
 
 
 FULL = Plan(

@@ -3,6 +3,7 @@
 python benchmarks/scoring/run.py --setup     # the environment of lm-polygraph, about 2 GB
 python benchmarks/scoring/run.py             # everything: table, results.json, growth.png
 python benchmarks/scoring/run.py --quick     # whether it runs: few questions, once
+python benchmarks/scoring/run.py --resume    # what results.json does not have yet
 python benchmarks/scoring/run.py --again     # table and plot from results.json
 """
 
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--setup", action="store_true", help="make lm-polygraph's environment")
     parser.add_argument("--quick", action="store_true", help="few questions, once; into .cache/")
     parser.add_argument("--again", action="store_true", help="table and plot from results.json")
+    parser.add_argument("--resume", action="store_true", help="what results.json lacks")
     parser.add_argument("--only", default=",".join(GROUPS), help=f"of {','.join(GROUPS)}")
     parser.add_argument("--data", help="a copy of StrategyQA; without it, the asset")
     parser.add_argument("--threads", type=int, default=2)
@@ -51,7 +53,7 @@ def main() -> None:
         groups = given.only.split(",")
         if unknown := set(groups) - set(GROUPS):
             parser.error(f"no {', '.join(sorted(unknown))}; there are: {', '.join(GROUPS)}")
-        bench.run(groups)
+        bench.run(groups, resume=given.resume)
 
 
 def setup() -> None:
@@ -73,27 +75,35 @@ class Bench:
     def results(self) -> Path:
         return self.plan.out / "results.json"
 
-    def run(self, groups: Sequence[str]) -> None:
-        """Measure, repetition by repetition; results are written after each."""
+    def run(self, groups: Sequence[str], *, resume: bool) -> None:
+        """Measure, repetition by repetition; results are written after each measurement."""
         if "polygraph" in groups and not ENVIRONMENT.exists():
             raise SystemExit("no environment for lm-polygraph: --setup first, or --only the others")
         self.plan.cache.mkdir(parents=True, exist_ok=True)
         self.in_a_process(Job("prepare"))
         source = Work.read(self.plan.work).source
-        results = {"machine": machine(self.threads), "source": source, "rows": []}
-        if {"ours", "loop"} <= set(groups):
+        results: dict[str, Any] = {"machine": machine(self.threads), "source": source, "rows": []}
+        if resume and self.results.exists():
+            results = json.loads(self.results.read_text(encoding="utf-8"))
+        rows = results["rows"]
+        for repetition in range(self.plan.repetitions):
+            for job in self.plan.jobs(groups, repetition, rows):
+                row = {"repetition": repetition, **asdict(job), "growth": self.plan.axes(job)}
+                if any(all(done[key] == value for key, value in row.items()) for done in rows):
+                    continue
+                row |= {"commit": commit(), "load": round(os.getloadavg()[0], 2)}
+                row |= self.in_a_process(job)
+                rows.append(row)
+                print(json.dumps(row), flush=True)
+                self._write(results)
+        if {"ours", "loop"} <= set(groups) and "equal" not in results:
             equal = replace(self.plan.job, name="equal", questions=self.plan.loop)
             results["equal"] = self.in_a_process(equal)
-        for repetition in range(self.plan.repetitions):
-            for job in self.plan.jobs(groups, repetition):
-                growth = self.plan.axes(job) if "growth" in groups else []
-                row = {"repetition": repetition, **asdict(job), "growth": growth}
-                row |= self.in_a_process(job)
-                results["rows"].append(row)
-                print(json.dumps(row), flush=True)
-            results["machine"]["load_average"].append(round(os.getloadavg()[0], 2))
-            self.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            self._write(results)
         self.show(results)
+
+    def _write(self, results: dict[str, Any]) -> None:
+        self.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
     def in_a_process(self, job: Job) -> dict[str, Any]:
         """A job in a new process of its environment; what that prints last."""
@@ -181,8 +191,18 @@ def machine(threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": version("torch"),
         "transformers": version("transformers"),
-        "load_average": [round(os.getloadavg()[0], 2)],
     }
+
+
+def commit() -> str:
+    """Of the working tree, with a mark if it has changes outside this folder."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True)
+        return done.stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "src", "conf", ":!benchmarks")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 if __name__ == "__main__":

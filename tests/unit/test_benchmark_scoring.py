@@ -116,11 +116,20 @@ def test_the_table_has_ours_without_its_growth(bench: Any) -> None:
     assert "batched, 32 rows" in lines[3]
 
 
-def test_every_repetition_has_the_same_jobs_but_the_slow_ones(bench: Any) -> None:
-    plan = bench.plan.FULL
-    first, second, third = (plan.jobs(bench.plan.GROUPS, n) for n in range(3))
-    assert set(first) == set(second)
-    assert first != second
+def test_later_repetitions_have_what_is_compared_and_the_batches_that_did_well(bench: Any) -> None:
+    plan, base = bench.plan.FULL, bench.plan.FULL.job
+    times = {8: 90.0, 16: 66.0, 32: 60.0, 64: 68.0, 128: 72.0, 256: 95.0}
+    rows = [
+        row(bench, "batched", 0, wall, rows=size, workload=workload)
+        for size, wall in times.items()
+        for workload in bench.workload.WORKLOADS
+    ]
+    first, second, third = (plan.jobs(bench.plan.GROUPS, n, rows) for n in range(3))
     assert len(set(first)) == len(first)
-    assert {job.name for job in set(first) - set(third)} == {"loop", "polygraph"}
+    assert {job for job in first if job.name != "batched"} > set(second) - set(first)
+    assert {job.rows for job in first if job.name == "batched"} == set(times)
+    assert {job.rows for job in second if job.name == "batched"} == {16, 32, 64}
+    assert {job.questions for job in second if job.name == "ours"} == {base.questions}
+    assert {job.name for job in set(second) - set(third)} == {"loop", "polygraph"}
+    assert [job.name for job in second] != [job.name for job in third]
     assert plan.axes(replace(plan.job, name="ours")) == ["questions", "k", "prefixes"]
