@@ -32,10 +32,9 @@ def _areas(axes: Axes, found: Mapping[str, Any], names: list[str]) -> None:
     marks = zip(found["datasets"].items(), _MARKS, strict=False)
     for (dataset, here), (colour, marker) in marks:
         known = [(here["all"].get(f"auroc/{n}"), y) for n, y in zip(names, places, strict=True)]
-        points = [(metric["value"], y) for metric, y in known if metric]
-        values, heights = zip(*points, strict=True)
-        style = {"s": 22, "color": colour, "marker": marker, "alpha": 0.8}
-        axes.scatter(values, heights, label=dataset, **style)
+        values = [metric["value"] for metric, _ in known if metric]
+        heights = [y for metric, y in known if metric]
+        axes.scatter(values, heights, s=22, color=colour, marker=marker, alpha=0.8, label=dataset)
     for name, y in zip(names, places, strict=True):
         if mean := found["mean"]["all"][f"auroc/{name}"]:
             label = "mean, 95 % interval" if y == len(names) else None

@@ -57,8 +57,8 @@ COMMON = [
     "selection.samples=4",
     "selection.also_score=all",
 ]
-# 200 steps of 4: each explanation is seen twice.
-FULL = ["schedule.initial_size=400", "schedule.steps_per_round=200", "selection.candidates=500"]
+# 100 steps of 4: each explanation is seen once.
+FULL = ["schedule.initial_size=400", "schedule.steps_per_round=100", "selection.candidates=500"]
 QUICK = [
     "schedule.initial_size=16",
     "schedule.steps_per_round=2",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.student.batches import bucketed
 from elad_exp.student.draws import next_tokens
-from elad_exp.student.generate import generate
+from elad_exp.student.generate import DROP_SHARE, generate
 from elad_exp.student.precision import choose_dtype
 from elad_exp.types import Explanation
 from tests.unit.student_toys import SAMPLES, engine, tiny
@@ -71,6 +71,18 @@ def test_cache_padding_and_dropped_rows_change_nothing() -> None:
         assert found.logprobs == pytest.approx(logprobs, abs=2e-4)
         assert found.entropies == pytest.approx(entropies, abs=2e-4)
         assert found.finished == (len(ids) < 40)
+
+
+def test_rows_may_end_before_they_have_written_anything() -> None:
+    prompts = engine(MODEL, TOKENIZER).prompt_ids(SOME)
+    firsts = [naive(SHARP, prompt, 1, -1)[0][0] for prompt in prompts]
+    end = max(set(firsts), key=firsts.count)
+    ended = firsts.count(end) / len(prompts)
+    assert DROP_SHARE < ended < 1
+    made = generate(SHARP, prompts, eos_id=end, pad_id=PAD, max_new_tokens=8)
+    assert sum(found.ids == [] for found in made) == firsts.count(end)
+    for prompt, found in zip(prompts, made, strict=True):
+        assert found.ids == naive(SHARP, prompt, 8, end)[0]
 
 
 def test_samples_share_a_prefill_and_sample_as_if_alone() -> None:

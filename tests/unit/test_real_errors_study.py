@@ -149,6 +149,14 @@ def test_a_component_that_one_dataset_lacks_has_no_mean(study: ModuleType, tmp_p
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
+def test_a_student_that_is_always_wrong_has_no_areas(study: ModuleType, tmp_path: Path) -> None:
+    wrong = {"attempt_answer": None, "attempt_wrong": True}
+    found = study.summarise({"a": (JOB, [line | wrong for line in lines(20)])})
+    assert found["mean"]["all"]["auroc/inter"] is None
+    assert "| inter | - | - | - |" in study.tables(found)
+    study.draw(found, tmp_path / "figure.png")
+
+
 def test_what_is_stored_is_enough_and_no_more(study: ModuleType, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
@@ -175,7 +183,7 @@ def write_run(folder: Path) -> None:
     line = {
         "round": 1,
         "n_labelled": 400,
-        "optimizer_steps": 200,
+        "optimizer_steps": 100,
         "train_loss": 1.5,
         "seconds": {"score": 1.0},
         "select": {"classes": {"gold": {"candidates": {"A": 0.4, "B": 0.6}}}},

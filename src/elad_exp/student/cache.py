@@ -73,10 +73,11 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         self.rows = rows
 
     def keep(self, rows: Tensor, prompts: Tensor | None) -> None:
-        used = slice(None, self.length)
-        for buffer in (self.keys, self.values):
-            buffer[: len(rows), :, used] = buffer[rows, :, used]
-        self.rows = len(rows)
+        if self.length:  # without, rows have ended at their first token, and there is no buffer
+            used = slice(None, self.length)
+            for buffer in (self.keys, self.values):
+                buffer[: len(rows), :, used] = buffer[rows, :, used]
+            self.rows = len(rows)
         if prompts is not None:
             self.prompt_keys = self.prompt_keys[prompts]
             self.prompt_values = self.prompt_values[prompts]
