@@ -18,7 +18,9 @@ from omegaconf.errors import OmegaConfBaseException
 from elad_exp.config import (
     USER_INFO,
     BudgetConfig,
+    OptimConfig,
     PathsConfig,
+    ScheduleConfig,
     SelectionConfig,
     TrainerConfig,
     config_dir,
@@ -200,12 +202,14 @@ def _beside(config: DictConfig, key: str) -> list[str]:
 
 
 def _check_types(config: DictConfig) -> None:
-    # The selection too: what a run that was begun earlier does not say is as it was then.
+    # All groups with a schema: what a run that was begun earlier does not say is as it was then.
     schemas = {
         "budget": BudgetConfig,
         "trainer": TrainerConfig,
         "paths": PathsConfig,
         "selection": SelectionConfig,
+        "optim": OptimConfig,
+        "schedule": ScheduleConfig,
     }
     typed = OmegaConf.create({name: OmegaConf.structured(x) for name, x in schemas.items()})
     try:

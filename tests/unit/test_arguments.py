@@ -224,8 +224,11 @@ def test_resume_of_a_run_that_knew_fewer_ways_to_score(tmp_path: Path) -> None:
     config = OmegaConf.load(run / "config.yaml")
     for key in ("inter_from", "also_score", "guided_fraction"):
         del config.selection[key]
+    del config.optim["early_answer_fraction"]
     OmegaConf.save(config, run / "config.yaml")
-    selection = resumed_config([f"resume={run}"])[1].selection
+    resumed = resumed_config([f"resume={run}"])[1]
+    assert resumed.optim.early_answer_fraction == 0
+    selection = resumed.selection
     assert (selection.inter_from, selection.also_score) == ("root", [])
     assert selection.samples == config.selection.samples
 
