@@ -30,9 +30,10 @@ from elad_exp.errors import ConfigError, EladError
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
+from elad_exp.selectors.components import check_also
 from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
-from elad_exp.selectors.settings import scorer_options, scoring_problems
+from elad_exp.selectors.settings import check_needs, scorer_options, scoring_problems
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.engine import Engine
 from elad_exp.student.module import StudentModule
@@ -186,6 +187,8 @@ class Assembly:
         # What can be wrong comes before the student, which can take minutes.
         teacher = self._teacher(task, splits, limits)
         selector = build(config.selector)
+        also = self.plain["selection"]["also_score"]
+        check_needs(selector.needs, also, task, splits.pool[0])
         rules = [build(rule) for rule in config.stopping.values()]
         rules = [rule(limits) if callable(rule) else rule for rule in rules]
         sinks: list[Sink] = [build(sink) for sink in config.logger.values()]
@@ -198,6 +201,8 @@ class Assembly:
         engine.on_progress = self.console.advance
         splits, warnings = drop_too_long(splits, engine.fits)
         warnings += whole_pool_warning(len(splits.pool), config.selection.candidates)
+        if "bald" in selector.needs | check_also(also):  # refused if there is no dropout
+            engine.dropout_distributions([(splits.pool[0], ())], passes=2, seed=config.seed)
         encoder = TargetEncoder(
             task,
             student.tokenizer,

@@ -60,13 +60,17 @@ def refused(
         (["budget.max_wall_s=0"], "max_wall_s=0 leaves no time"),
         (["schedule.initial_size=61"], "initial_size=61.*pool of 60"),
         (["selection.candidates=3"], "candidates=3.*query_size=4"),
+        (["selection.samples=1", "selection.intra=x"], "samples=1.*intra=x: choose truncate"),
+        (["mode=plan", "selection.temperature=0"], "temperature=0.*above 0"),
+        (["selection.also_score=null"], "also_score.*write a list"),
+        (["selection.also_score=[nope]"], "also_score.*nope"),
         (["selection.guided_fraction=0.3"], "guided_fraction=0.3.*candidates=10.*query_size=4"),
         (["selection.guided_fraction=0"], "guided_fraction=0.0: must be above 0"),
         (["selection.also_score=[inter,intro]"], "unknown component 'intro'.*inter"),
-        (["selection.inter_from=middle"], "inter_from='middle'; allowed: root, prefixes"),
+        (["selection.inter_from=middle"], "inter_from=middle: choose root, prefixes"),
         (["schedule.rounds=0", "optim.batch_size=0"], "rounds=0.*batch_size=0"),
         (["schedule.reset=cold"], "cold.*warm or scratch"),
-        (["selection.samples=0"], "k=0"),
+        (["selection.samples=0"], "samples=0.*at least 2"),
         (["student.heads=3"], "heads=3"),
         (["teacher.mode=foo"], "foo.*revise or explain"),
         (["dataset.condition=foo"], "foo.*uniform"),
@@ -197,7 +201,7 @@ def test_files_in_the_directory_that_are_not_of_a_run_stay(
     place = tmp_path / "out" / "notes"
     place.mkdir(parents=True)
     (place / "mine.txt").write_text("keep")
-    refused(tmp_path, capsys, [*TINY, f"paths.run_dir={place}", "selection.samples=0"])
+    refused(tmp_path, capsys, [*TINY, f"paths.run_dir={place}", "student.heads=3"])
     assert [(p.name, p.read_text()) for p in place.iterdir()] == [("mine.txt", "keep")]
 
 
@@ -205,7 +209,7 @@ def test_a_folder_that_a_run_has_chosen_itself_does_not_stay_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ["paths.root=OUT/runs", "paths.run_dir=null"]
-    for mistake in ("schedule.rounds=0", "selection.samples=0"):  # seen at once; seen when built
+    for mistake in ("schedule.rounds=0", "student.heads=3"):  # seen at once; seen when built
         refused(tmp_path, capsys, [*TINY, *where, mistake])
 
 

@@ -111,3 +111,24 @@ def test_features_are_means_of_the_last_hidden_states() -> None:
         states = SHARP.get_decoder()(torch.tensor([ids])).last_hidden_state[0].mean(dim=0)
     np.testing.assert_allclose(found[3], (states / states.norm()).numpy(), atol=1e-5)
     assert student.embed([]).shape == (0, SHARP.config.hidden_size)
+
+
+def test_dropout_does_not_depend_on_how_much_fits_a_batch_nor_on_the_order_of_items() -> None:
+    model, tokenizer = tiny(dropout=0.2)
+    items = [(s, STEPS) for s in SOME]
+    wide = engine(model, tokenizer).dropout_distributions(items, passes=2, seed=1)
+    narrow = engine(model, tokenizer, tokens_per_batch=100)
+    assert narrow.dropout_distributions(items, passes=2, seed=1) == wide
+    backward = narrow.dropout_distributions(items[::-1], passes=2, seed=1)
+    assert [one[::-1] for one in backward] == wide
+
+
+def test_forced_answers_are_the_same_however_many_samples_are_laid_out_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    student = engine(SHARP, TOKENIZER)
+    items = [(s, given) for s in SOME for given in ((), STEPS[:1], STEPS)]
+    whole = student.answer_distributions(items)
+    monkeypatch.setattr("elad_exp.student.engine.SAMPLES_TOGETHER", 3)
+    for one, other in zip(student.answer_distributions(items), whole, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)

@@ -103,6 +103,18 @@ def test_the_greedy_one_comes_first_and_the_samples_are_as_without_it(model: Any
     assert len({tuple(g.ids) for g in sampled}) > len(PROMPTS)
 
 
+def test_one_that_is_finished_long_before_the_others_may_stay_in_the_batch() -> None:
+    model = MODELS["t5"]
+    beginnings = [[20], *[list(range(20, 28))] * 9]
+    uniforms = torch.rand(10, 6, generator=torch.Generator().manual_seed(0))
+    options = {"eos_id": -1, "pad_id": PAD, "max_new_tokens": 6, "temperature": 1.0}
+    together = write(model, PROMPTS[:10], beginnings, uniforms=uniforms, **options)
+    for i, found in enumerate(together):
+        own = uniforms[i : i + 1]
+        (alone,) = write(model, PROMPTS[i : i + 1], beginnings[i : i + 1], uniforms=own, **options)
+        assert found.ids == alone.ids
+
+
 @every_model
 def test_scores_are_those_of_a_pass_of_its_own_for_each_continuation(model: Any) -> None:
     asked = [

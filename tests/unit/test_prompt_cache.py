@@ -140,3 +140,10 @@ def test_attention_that_cannot_be_shared_is_refused_by_name() -> None:
     short = model_of("mistral", sliding_window=10)
     with pytest.raises(ConfigError, match=r"student\.max_length=10"):
         generate(short, PROMPTS, eos_id=-1, pad_id=2, max_new_tokens=8)
+
+
+def test_a_model_that_does_not_hand_the_cache_on_is_refused() -> None:
+    keeps = model_of("nemotron")
+    assert keeps._supports_attention_backend
+    with pytest.raises(ConfigError, match="nemotron do not hand"):
+        generate(keeps, PROMPTS, eos_id=-1, pad_id=2, max_new_tokens=4)

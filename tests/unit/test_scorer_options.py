@@ -8,7 +8,7 @@ import pytest
 from elad_exp.errors import ConfigError, EladError
 from elad_exp.protocols import ComparingTask
 from elad_exp.selectors.components import CLOSED_ONLY, COMPONENTS, SAMPLED, supported
-from elad_exp.selectors.scorer import guided_size
+from elad_exp.selectors.settings import check_needs, guided_size
 from elad_exp.tasks.reasoning import ReasoningTask
 from elad_exp.types import Explanation, Sample, Step
 from tests.unit.scorer_toys import FakeStudent, FakeTask, samples, score
@@ -311,3 +311,20 @@ def test_what_is_scored_besides_leaves_the_needed_as_it_is():
     for one, other in zip(alone, besides, strict=True):
         assert one.scores.items() <= other.scores.items()
     assert besides[0].scores.keys() >= SAMPLED
+
+
+# -- before anything is bought ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("needs", "also", "message"),
+    [
+        ({"direct_entropy"}, [], "direct_entropy: not available for open answers.*step_entropy"),
+        (set(), ["bald"], "bald: not available"),
+        ({"nope"}, "all", "unknown component 'nope'"),
+    ],
+)
+def test_what_the_answers_do_not_allow_is_refused_at_the_start(needs, also, message):
+    with pytest.raises(ConfigError, match=message):
+        check_needs(frozenset(needs), also, Numbers(), samples(1, OPEN)[0])
+    check_needs(frozenset({"inter"}), "all", Numbers(), samples(1, OPEN)[0])

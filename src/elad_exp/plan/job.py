@@ -28,7 +28,7 @@ from elad_exp.plan.ending import Ending, Most, Used, at_most, covered
 from elad_exp.protocols import EVAL_SPLITS, Splits, Task
 from elad_exp.selectors import components
 from elad_exp.selectors.query import initial_query
-from elad_exp.selectors.scorer import guided_size
+from elad_exp.selectors.settings import check_needs, guided_size
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.speed import Speeds, measure
 from elad_exp.teachers.annotator import Annotator
@@ -80,6 +80,7 @@ class Planner:
         teacher: Annotator = complete(config.teacher, task=task, gold=splits.gold, seed=config.seed)
         teacher.check_price(limits)
         needs = build(config.selector).needs
+        check_needs(needs, config.selection.also_score, task, splits.pool[0])
         maker = build(config.student)
         if getattr(maker, "exercises", 0):
             maker.exercises = 0  # speed and length of texts do not depend on what it has learnt

@@ -40,6 +40,13 @@ def to_text(stored: StoredRound, rankings: Sequence[Ranking]) -> str:
         else "the run bought nothing in it",
     ]
     console.print(visible(", ".join(told)), soft_wrap=True)
+    if screened := sum(candidate.screened for candidate in stored.candidates):
+        console.print(
+            f"{screened} candidates have no samples (selection.guided_fraction, guided by the "
+            "run's selector): who needs samples takes them last, where a run of its own would have "
+            "guided by its own scores",
+            soft_wrap=True,
+        )
     console.print()
     if len(rankings) == 1:
         console.print(_chosen(stored, rankings[0]))

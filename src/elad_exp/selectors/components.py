@@ -68,6 +68,8 @@ def check_also(names: str | Iterable[str]) -> frozenset[str]:
     Raises:
         ConfigError: one of them is neither a component nor `all`.
     """
+    if not isinstance(names, (str, Iterable)) or isinstance(names, Mapping):
+        raise ConfigError(f"also_score {names!r}: write a list of components, [] for none, or all")
     given = frozenset([names] if isinstance(names, str) else names)
     return check_components(given - {ALL}) | (given & {ALL})
 

@@ -14,9 +14,10 @@ from elad_exp.protocols import CheckableTask, Student, Task
 from elad_exp.rng import generator
 from elad_exp.selectors import components as c
 from elad_exp.selectors.columns import Reading, sameness
-from elad_exp.selectors.content import CONTENT_KEYS, CONTENTS, Grouping, by_key, by_meaning
+from elad_exp.selectors.content import CONTENT_KEYS, Grouping, by_key, by_meaning
 from elad_exp.selectors.evidence import Evidence, Passes
 from elad_exp.selectors.place import Place, places
+from elad_exp.selectors.settings import guided_size, setting_problems
 from elad_exp.types import Candidate, Sample
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Scorer:
         *,
         seed: int,
         k: int = 4,
-        temperature: float = 0.7,
+        temperature: float = 1.0,
         intra: str = "truncate",
         inter_from: str = "root",
         content: str = "auto",
@@ -82,27 +83,18 @@ class Scorer:
         also: str | Iterable[str] = (),
         on_phase: Callable[[str, int], None] | None = None,
     ) -> None:
-        if k < 2:
-            raise ConfigError(f"scorer k={k}: one sample never disagrees; use k >= 2")
-        if not (temperature > 0 and math.isfinite(temperature)):
-            raise ConfigError(
-                f"scorer temperature={temperature}: at 0 all samples are equal; use e.g. 0.7"
-            )
-        _check_choice("intra", intra, ("truncate", "remove"))
-        _check_choice("inter_from", inter_from, ("root", "prefixes"))
-        _check_choice("content", content, CONTENTS)
-        if not 0 <= cluster_distance <= 2:
-            raise ConfigError(
-                f"scorer cluster_distance={cluster_distance}: a cosine distance is between 0 and 2"
-            )
-        if dropout_passes < 2:
-            raise ConfigError(
-                f"scorer dropout_passes={dropout_passes}: one mask never disagrees; use 2 or more"
-            )
-        if not 0 < guided_fraction <= 1:
-            raise ConfigError(
-                f"scorer guided_fraction={guided_fraction}; allowed: above 0, at most 1 (all)"
-            )
+        settings = {
+            "samples": k,
+            "temperature": temperature,
+            "intra": intra,
+            "inter_from": inter_from,
+            "content": content,
+            "cluster_distance": cluster_distance,
+            "dropout_passes": dropout_passes,
+            "guided_fraction": guided_fraction,
+        }
+        if problems := list(setting_problems(settings)):
+            raise ConfigError("scorer: " + "; ".join(problems))
         if content == "auto":
             # In a fixed grammar the facts miss what tells "47 is before 60" from "47 is after 60".
             content = "text" if isinstance(task, CheckableTask) else "facts"
@@ -280,12 +272,6 @@ class Scorer:
         return {sample.id: place for sample, place in zip(samples, found, strict=True)}
 
 
-def guided_size(n: int, fraction: float) -> int:
-    """How many of `n` candidates get samples: `n * fraction`, rounded up."""
-    # 0.07 * 100 is 7.000000000000001 in binary.
-    return math.ceil(round(n * fraction, 9))
-
-
 def _candidate(
     sample: Sample,
     scores: Mapping[str, float],
@@ -303,11 +289,6 @@ def _candidate(
         here.near if here else (),
         sample.id in screened,
     )
-
-
-def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"scorer {name}={value!r}; allowed: {', '.join(allowed)}")
 
 
 def _check_open(samples: Sequence[Sample], closed: Sequence[bool], names: frozenset[str]) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from elad_exp.errors import ConfigError
-from elad_exp.selectors.components import check_also
-from elad_exp.selectors.scorer import guided_size
+from elad_exp.protocols import Task
+from elad_exp.selectors.components import CLOSED_ONLY, check_also, check_components, supported
+from elad_exp.selectors.content import CONTENTS
+from elad_exp.types import Sample
+
+INTRA = ("truncate", "remove")
+INTER_FROM = ("root", "prefixes")
 
 _SAME = (
     "temperature",
@@ -28,13 +34,9 @@ def scorer_options(selection: Mapping[str, Any]) -> dict[str, Any]:
 
 def scoring_problems(selection: Mapping[str, Any], *, query_size: int) -> list[str]:
     """What can be refused before anything is built: a sentence for each value."""
-    problems = []
+    problems = [f"selection.{problem}" for problem in setting_problems(selection)]
     fraction, n = selection["guided_fraction"], selection["candidates"]
-    if not 0 < fraction <= 1:
-        problems.append(
-            f"selection.guided_fraction={fraction}: must be above 0 and at most 1 (no guiding)"
-        )
-    elif n is not None and n >= query_size > guided_size(n, fraction):
+    if not problems and n is not None and n >= query_size > guided_size(n, fraction):
         problems.append(
             f"selection.guided_fraction={fraction} of selection.candidates={n} leaves "
             f"{guided_size(n, fraction)} to choose from, fewer than "
@@ -45,3 +47,52 @@ def scoring_problems(selection: Mapping[str, Any], *, query_size: int) -> list[s
     except ConfigError as error:
         problems.append(f"selection.also_score={selection['also_score']}: {error}")
     return problems
+
+
+def setting_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each setting of the scorer that is out of range."""
+    if settings["samples"] < 2:
+        yield f"samples={settings['samples']}: one never disagrees; must be at least 2"
+    heat = settings["temperature"]
+    if not (heat > 0 and math.isfinite(heat)):
+        yield f"temperature={heat}: at 0 all samples are equal; must be above 0, e.g. 1.0"
+    for name, allowed in {"intra": INTRA, "inter_from": INTER_FROM, "content": CONTENTS}.items():
+        if settings[name] not in allowed:
+            yield f"{name}={settings[name]}: choose {', '.join(allowed)}"
+    if not 0 <= settings["cluster_distance"] <= 2:
+        yield f"cluster_distance={settings['cluster_distance']}: a cosine distance is from 0 to 2"
+    if settings["dropout_passes"] < 2:
+        yield f"dropout_passes={settings['dropout_passes']}: must be at least 2, or none disagree"
+    if not 0 < settings["guided_fraction"] <= 1:
+        yield (
+            f"guided_fraction={settings['guided_fraction']}: must be above 0 and at most 1 "
+            "(no guiding)"
+        )
+
+
+def guided_size(n: int, fraction: float) -> int:
+    """How many of `n` candidates get samples: `n * fraction`, rounded up."""
+    # 0.07 * 100 is 7.000000000000001 in binary.
+    return math.ceil(round(n * fraction, 9))
+
+
+def check_needs(needs: frozenset[str], also: Any, task: Task, sample: Sample) -> None:
+    """Refuse what the answers of the task do not allow, before anything is bought.
+
+    Args:
+        needs: Of the selector.
+        also: `selection.also_score`.
+        task: The task.
+        sample: One of its questions.
+
+    Raises:
+        ConfigError: An unknown component, or one that open answers do not support.
+    """
+    wanted = check_components(needs) | check_also(also)
+    refused = sorted(wanted & CLOSED_ONLY)
+    if refused and task.labels(sample) is None:
+        raise ConfigError(
+            f"{', '.join(refused)}: not available for open answers, which those of "
+            f"{task.name} are; choose a selector, and selection.also_score, among "
+            f"{', '.join(sorted(supported(closed=False)))}"
+        )

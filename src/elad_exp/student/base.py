@@ -90,7 +90,7 @@ class InferenceBase:
         self.inference_dtype = inference_dtype
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
         self.interrupted: Callable[[], None] = lambda: None
-        self.speeds = {"generate": Speed(), "prefill": Speed(), "forced": Speed()}
+        self.speeds = {"generate": Speed(), "forced": Speed()}
         self._texts = TokenTexts(tokenizer)
         self._ready: Any = None
 

@@ -59,25 +59,29 @@ class Batches:
         waiting = list(order)
         while waiting:
             batch = next(bucketed(waiting, size, self.tokens))
+            done = True
             try:
                 work(batch)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
-                self._shrink(batch, size, error)
-                continue
-            waiting = waiting[len(batch) :]
+                if len(batch) == 1:
+                    raise EladError(
+                        f"out of memory with a single question of {size[batch[0]]} tokens, its "
+                        "samples included; lower student.max_length, student.max_new_tokens or "
+                        "selection.samples, or free memory on this machine"
+                    ) from error
+                done = False
+            if done:
+                waiting = waiting[len(batch) :]
+            else:  # out of the handler, whose traceback holds what the batch had allocated
+                self._shrink(batch, size)
 
-    def _shrink(self, batch: list[int], size: Sequence[int], error: Exception) -> None:
+    def _shrink(self, batch: list[int], size: Sequence[int]) -> None:
         release_memory()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         largest = max(size[i] for i in batch)
-        if len(batch) == 1:
-            raise EladError(
-                f"out of memory with a single item of {largest} tokens; lower student.max_length "
-                "or student.max_new_tokens, or free memory on this machine"
-            ) from error
         self.tokens = max(largest, min(self.tokens, largest * len(batch)) // 2)
         log.warning(
             "out of memory with %d items of up to %d tokens: going on with batches of %d tokens; "

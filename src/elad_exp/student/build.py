@@ -121,6 +121,8 @@ class TinyStudent:
         max_length: Context in tokens.
         max_new_tokens: Longest explanation with its answer, in tokens.
         dropout: Residual, embedding and attention dropout.
+        tokens_per_batch: Prompt and answer tokens in a batch at inference; halved when memory
+            runs out.
         exercises: Batches of exercises to learn from before the first round, see
             `student.exercises`; 0 for none.
     """
@@ -135,11 +137,13 @@ class TinyStudent:
         max_length: int,
         max_new_tokens: int,
         dropout: float,
+        tokens_per_batch: int = 65536,
         exercises: int = 0,
     ) -> None:
         self.exercises = exercises
         self.d_model, self.layers, self.heads = d_model, layers, heads
         self.vocab_size, self.dropout = vocab_size, dropout
+        self.tokens_per_batch = tokens_per_batch
         self.max_length, self.max_new_tokens = max_length, max_new_tokens
 
     def build(
@@ -183,7 +187,7 @@ class TinyStudent:
             info,
             max_length=self.max_length,
             max_new_tokens=self.max_new_tokens,
-            tokens_per_batch=65536,
+            tokens_per_batch=self.tokens_per_batch,
         )
 
 

@@ -181,9 +181,15 @@ def shared_prompt_attention(
     Raises:
         ConfigError: The layer needs what this attention does not compute.
     """
-    if prompts is not None:
-        _check(prompts, key.shape[2], kwargs)
-    if prompts is None or prompts.reading is not None:
+    if prompts is None:
+        # It would attend to what the row has written alone, and nobody would notice.
+        raise ConfigError(
+            f"student: models of type {module.config.model_type} do not hand the cache on to their "
+            "attention, so their samples cannot share prompts; choose another student, e.g. of "
+            "type llama, qwen2, qwen3, gpt2, gpt_neox or olmo2"
+        )
+    _check(prompts, key.shape[2], kwargs)
+    if prompts.reading is not None:
         return sdpa_attention_forward(  # type: ignore[no-any-return]
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )

@@ -71,9 +71,10 @@ def _located(weights: Tensor, uniforms: Tensor) -> Tensor:
     blocks = weights.view(len(weights), -1, _BLOCK)
     sums = blocks.sum(dim=-1).cumsum(dim=-1)
     level = (uniforms * (1 - 1e-6) * sums[:, -1])[:, None]
-    block = torch.searchsorted(sums, level, right=True)
+    # The bounds matter for what is not a number only, which is for others to complain of.
+    block = torch.searchsorted(sums, level, right=True).clamp(max=blocks.shape[1] - 1)
     before = torch.where(block > 0, sums.gather(1, (block - 1).clamp(min=0)), 0.0)
     inner = blocks[torch.arange(len(weights), device=weights.device), block[:, 0]].cumsum(dim=-1)
     rest = torch.minimum(level - before, inner[:, -1:] * (1 - 1e-6)).clamp(min=0)
-    column = torch.searchsorted(inner, rest, right=True)
+    column = torch.searchsorted(inner, rest, right=True).clamp(max=_BLOCK - 1)
     return (block * _BLOCK + column)[:, 0]

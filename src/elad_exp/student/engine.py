@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.rng import derive_seed
 from elad_exp.student.base import InferenceBase, Item
+from elad_exp.student.batches import Batches
 from elad_exp.student.embedding import embed
 from elad_exp.student.forced import (
     FORCED_ANSWER_TOKENS,
@@ -24,6 +25,18 @@ from elad_exp.student.forced import (
 )
 from elad_exp.student.generate import Generated, generate
 from elad_exp.types import Explanation, Sample
+
+DROPOUT_TOKENS = 4096
+"""Of a batch under dropout: few, so that no machine has too little memory for them, because what
+is dropped depends on the batch."""
+
+NO_DROPOUT = (
+    "two passes of the student under dropout do not differ: it has none. Set "
+    "student.attention_dropout=0.1 (of tiny: student.dropout; of T5: dropout_rate in its "
+    "config.json), or choose a selector without bald"
+)
+SAMPLES_TOGETHER = 256
+"""So many samples' forced answers are laid out at a time, which takes memory of its own."""
 
 
 class Engine(InferenceBase):
@@ -50,9 +63,13 @@ class Engine(InferenceBase):
         return int(self.model.config.max_position_embeddings)
 
     def _check_attention(self) -> None:
-        if not self.model._supports_attention_backend:
+        config = self.model.config
+        kinds = set(getattr(config, "layer_types", None) or ())
+        latent = getattr(config, "kv_lora_rank", None)
+        plain = kinds <= {"full_attention", "sliding_attention"} and not latent
+        if not (plain and self.model._supports_attention_backend):
             raise ConfigError(
-                f"student: models of type {self.model.config.model_type} compute attention in a "
+                f"student: models of type {config.model_type} compute attention in a "
                 "way of their own, which scoring cannot share between samples; choose one of a "
                 "common decoder-only type, e.g. llama, qwen2, qwen3, mistral, gpt2, gpt_neox, olmo2"
             )
@@ -208,7 +225,6 @@ class Engine(InferenceBase):
                 poll=self.interrupted,
             )
         self._count("generate", sum(len(g.ids) + g.finished for g in made), start)
-        self.speeds["prefill"].tokens += sum(map(len, prompts))
         return made
 
     # -- forced answers ----------------------------------------------------------------------
@@ -224,57 +240,72 @@ class Engine(InferenceBase):
             ConfigError: A sample's answers are not a closed set.
         """
         labels = [self._labels(sample) for sample, _ in items]
-        trees, where = self._trees(items, labels)
-        return self._distributions(labels, self._scores(trees), where)
+        found: list[dict[str, float]] = [{} for _ in items]
+        with self.phase():
+            for part in _parts(items):
+                names = [labels[i] for i in part]
+                trees, where = self._trees([items[i] for i in part], names)
+                made = self._distributions(names, self._scores(trees), where)
+                for i, distribution in zip(part, made, strict=True):
+                    found[i] = distribution
+        return found
 
     def dropout_distributions(
         self, items: Sequence[Item], *, passes: int, seed: int
     ) -> list[list[dict[str, float]]]:
         """`answer_distributions` once for each of `passes`, with dropout as in training.
 
-        Which numbers are dropped depends on `seed`, the pass, and the set of items.
+        Which numbers are dropped depends on `seed`, the pass, and the set of items; the batches
+        are always of the same size, unless memory runs out.
 
         Raises:
             ConfigError: A sample's answers are not a closed set; or the student has no dropout,
                 so that two passes do not differ.
         """
         labels = [self._labels(sample) for sample, _ in items]
-        trees, where = self._trees(items, labels)
-        found = []
-        first: dict[int, list[float]] = {}
+        found: list[list[dict[str, float]]] = [[{} for _ in items] for _ in range(passes)]
         with self.phase() as model, torch.random.fork_rng():
             try:
                 model.train()
-                for n in range(passes):
-                    torch.manual_seed(derive_seed(seed, "dropout", n))
-                    scores = self._scores(trees)
-                    if n == 1 and scores and scores == first:
-                        raise ConfigError(
-                            "two passes of the student under dropout do not differ: it has none. "
-                            "Set student.attention_dropout=0.1 (of T5: dropout_rate in its "
-                            "config.json), or choose a selector without bald"
-                        )
-                    first = first or scores
-                    found.append(self._distributions(labels, scores, where))
+                for part in _parts(items):
+                    names = [labels[i] for i in part]
+                    trees, where = self._trees([items[i] for i in part], names)
+                    first: dict[int, list[float]] = {}
+                    for n, one in enumerate(found):
+                        own = derive_seed(seed, n, items[part[0]][0].id)
+                        scores = self._scores(trees, Batches(DROPOUT_TOKENS), own)
+                        if n == 1 and scores and scores == first:
+                            raise ConfigError(NO_DROPOUT)
+                        first = first or scores
+                        made = self._distributions(names, scores, where)
+                        for i, distribution in zip(part, made, strict=True):
+                            one[i] = distribution
             finally:
                 model.eval()
         return found
 
-    def _scores(self, trees: Sequence[Asking]) -> dict[int, list[float]]:
-        """By number of the tree, the log-probabilities of its continuations."""
+    def _scores(
+        self, trees: Sequence[Asking], batches: Batches | None = None, seed: int | None = None
+    ) -> dict[int, list[float]]:
+        """By number of the tree, the log-probabilities of its continuations.
+
+        With `seed` torch is seeded anew for every batch, by its first tree.
+        """
         size = [len(tree) for tree in trees]
         order = sorted((i for i in range(len(trees)) if size[i]), key=lambda i: (-size[i], i))
         scores: dict[int, list[float]] = {}
 
         def work(batch: list[int]) -> None:
             start = time.perf_counter()
+            if seed is not None:
+                torch.manual_seed(derive_seed(seed, batch[0]))
             made = self._score(model, [trees[i] for i in batch])
             self._count("forced", sum(size[i] for i in batch), start)
             scores.update(zip(batch, made, strict=True))
             self.on_progress(len(scores), len(order))
 
         with self.phase() as model:
-            self.batches.run(order, size, work)
+            (batches or self.batches).run(order, size, work)
         return scores
 
     def _score(self, model: Any, trees: Sequence[Any]) -> list[list[float]]:
@@ -301,10 +332,10 @@ class Engine(InferenceBase):
         items: Sequence[Item],
         labels: Sequence[tuple[str, ...]],
     ) -> tuple[list[Asking], list[tuple[int, list[int]]]]:
-        """A tree per sample, and for each item its tree and the scores it needs from it: none if
-        the item exceeds the context.
+        """A tree per sample, in order of their ids, and for each item its tree and the scores it
+        needs from it: none if the item exceeds the context.
         """
-        prompts = self._prompts(items)
+        prompts = dict(sorted(self._prompts(items).items()))
         targets = iter(
             target_ids(
                 self.tokenizer,
@@ -342,3 +373,13 @@ class Engine(InferenceBase):
                 context=self.context,
                 poll=self.interrupted,
             )
+
+
+def _parts(items: Sequence[Item]) -> Iterator[list[int]]:
+    """Numbers of the items of so many samples at a time, in order of the samples' ids."""
+    own: dict[str, list[int]] = {}
+    for i, (sample, _) in enumerate(items):
+        own.setdefault(sample.id, []).append(i)
+    ids = sorted(own)
+    for start in range(0, len(ids), SAMPLES_TOGETHER):
+        yield [i for id_ in ids[start : start + SAMPLES_TOGETHER] for i in own[id_]]

@@ -96,7 +96,7 @@ def write(
         drawn = next_tokens(
             out.logits[:, -1],
             temperature=temperature,
-            uniforms=None if uniforms is None else uniforms[rows, own.clamp(min=0)],
+            uniforms=None if uniforms is None else uniforms[rows, own.clamp(0, max_new_tokens - 1)],
             greedy=first[rows],
         )
         token = drawn.tokens

@@ -107,7 +107,6 @@ class Seq2SeqEngine(Engine):
                 poll=self.interrupted,
             )
         self._count("generate", sum(len(g.ids) + g.finished for g in made), start)
-        self.speeds["prefill"].tokens += sum(map(len, prompts))
         return made
 
     # -- forced answers ----------------------------------------------------------------------

@@ -35,7 +35,8 @@ class TokenTexts:
         pieces = [self._pieces[token] for token in ids]
         if "".join(pieces) == text:
             return text, list(accumulate(map(len, pieces)))
-        # Pieces that are parts of a character: decode every prefix, which is slow but rare.
+        # Pieces that are parts of a character, or of SentencePiece, whose words lose their space
+        # alone: decode every prefix, which is slow.
         prefixes = (self._decode(ids[: i + 1]) for i in range(len(ids)))
         ends = [_common_length(prefix, text) for prefix in prefixes]
         return text, list(accumulate(ends, max))
