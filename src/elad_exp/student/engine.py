@@ -212,7 +212,7 @@ class Engine(InferenceBase):
     ) -> list[Generated]:
         start = time.perf_counter()
         with self.phase() as model:
-            made = generate(
+            made = self._write(
                 model,
                 prompts,
                 eos_id=self.tokenizer.eos_token_id,
@@ -226,6 +226,9 @@ class Engine(InferenceBase):
             )
         self._count("generate", sum(len(g.ids) + g.finished for g in made), start)
         return made
+
+    def _write(self, model: Any, prompts: Sequence[Any], **options: Any) -> list[Generated]:
+        return generate(model, prompts, **options)
 
     # -- forced answers ----------------------------------------------------------------------
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import torch
 
 from elad_exp.data.collate import Rendered, render
 from elad_exp.student.base import Item
@@ -80,34 +78,9 @@ class Seq2SeqEngine(Engine):
         prompts = self._prompts(items)
         return [Prompted(prompts[s.id], own) for (s, _), own in zip(items, begun, strict=True)]
 
-    def _generate(
-        self,
-        prompts: Sequence[list[int]],
-        k: int,
-        temperature: float,
-        uniforms: torch.Tensor | None,
-        *,
-        greedy: bool = False,
-        max_new_tokens: int | None = None,
-    ) -> list[Generated]:
-        pairs = cast(Sequence[Prompted], prompts)
-        start = time.perf_counter()
-        with self.phase() as model:
-            made = write(
-                model,
-                [ids[: ids.prompt] for ids in pairs],
-                [ids[ids.prompt :] for ids in pairs],
-                eos_id=self.tokenizer.eos_token_id,
-                pad_id=self.tokenizer.pad_token_id,
-                max_new_tokens=max_new_tokens or self.max_new_tokens,
-                k=k,
-                temperature=temperature,
-                uniforms=uniforms,
-                greedy=greedy,
-                poll=self.interrupted,
-            )
-        self._count("generate", sum(len(g.ids) + g.finished for g in made), start)
-        return made
+    def _write(self, model: Any, prompts: Sequence[Any], **options: Any) -> list[Generated]:
+        own = [ids[: ids.prompt] for ids in prompts]
+        return write(model, own, [ids[ids.prompt :] for ids in prompts], **options)
 
     # -- forced answers ----------------------------------------------------------------------
 
