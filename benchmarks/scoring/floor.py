@@ -156,7 +156,7 @@ PARTS = ("prompts", "decoding", "answers", "attention")
 def rows_of_a_batch(lengths: Sequence[int], job: Job) -> int:
     """Rows of the engine's first batch, which is the smallest full one."""
     total = 1 + job.k
-    size = [(n + job.new_tokens) * total for n in sorted(lengths, reverse=True)]
+    size = [n + job.new_tokens * total for n in sorted(lengths, reverse=True)]
     return total * len(next(bucketed(range(len(size)), size, TOKENS_PER_BATCH)))
 
 

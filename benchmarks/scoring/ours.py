@@ -77,7 +77,7 @@ class Forced:
             for n, i in enumerate(batch):
                 found[i] = [g.ids for g in made[n * total : (n + 1) * total]]
 
-        size = [(len(p) + job.new_tokens) * total for p in prompts]
+        size = [len(p) + job.new_tokens * total for p in prompts]
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
         Batches(TOKENS_PER_BATCH).run(order, size, work)
         return [found[i] for i in range(len(prompts))]

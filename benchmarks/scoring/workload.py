@@ -24,7 +24,7 @@ from elad_exp.tasks.strategyqa import StrategyQATask
 from elad_exp.types import Explanation, GoldBook, Sample
 
 STUDENT = "HuggingFaceTB/SmolLM2-135M-Instruct"
-MAX_LENGTH, TOKENS_PER_BATCH, ATTENTION_DROPOUT = 512, 16384, 0.1
+MAX_LENGTH, TOKENS_PER_BATCH, ATTENTION_DROPOUT = 512, 32768, 0.1
 RATE, DECAY, WARMUP, BATCH, EPOCHS = 1e-4, 0.01, 5, 4, 2
 TEMPERATURE, DTYPE = 1.0, "bfloat16"
 WORKLOADS = ("forced", "round")

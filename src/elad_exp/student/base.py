@@ -42,8 +42,8 @@ class InferenceBase:
         task: Prompts, grammar and labels.
         max_new_tokens: Longest explanation with its answer, in tokens.
         max_length: Context in tokens for a prompt with its explanation.
-        tokens_per_batch: Upper bound of rows times (prompt + new tokens) in a batch; halved when
-            memory runs out.
+        tokens_per_batch: Tokens in a batch at most: of every prompt once and of all that may
+            follow it, as if each were as long as the longest; halved when memory runs out.
         inference_dtype: `auto`, `float32` or `bfloat16`; see `choose_dtype`.
         chat_template: Put prompts into the tokenizer's chat template.
 

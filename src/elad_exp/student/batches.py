@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def bucketed(order: Sequence[int], size: Sequence[int], limit: int) -> Iterator[list[int]]:
-    """Consecutive indices of `order` in batches with rows * largest size <= `limit`.
+    """Consecutive indices of `order` in batches with number * largest size <= `limit`.
 
     An index whose size alone exceeds the limit is a batch of its own.
     """
@@ -37,7 +37,7 @@ class Batches:
     `student.tokens_per_batch` is what bounds it.
 
     Args:
-        tokens: Upper bound of rows times tokens of the longest.
+        tokens: Upper bound of the number of items times the tokens of the longest.
     """
 
     def __init__(self, tokens: int) -> None:

@@ -129,7 +129,7 @@ class Engine(InferenceBase):
         # By id among equals, so that the order of `samples` does not even change rounding.
         order = sorted(range(len(samples)), key=lambda i: (-len(prompts[i]), samples[i].id))
         with self.phase():
-            size = [(len(p) + self.max_new_tokens) * total for p in prompts]
+            size = [self._held(p, self.max_new_tokens, total) for p in prompts]
             self.batches.run(order, size, work)
         return [found[i] for i in range(len(samples))]
 
@@ -194,7 +194,11 @@ class Engine(InferenceBase):
         fitting = [i for i, own in enumerate(ids) if len(own) + new_tokens <= self.context]
         order = sorted(fitting, key=lambda i: (-len(ids[i]), items[i][0].id, i))
         with self.phase():
-            self.batches.run(order, [(len(own) + new_tokens) * k for own in ids], work)
+            self.batches.run(order, [self._held(own, new_tokens, k) for own in ids], work)
+
+    def _held(self, prompt: Sequence[int], new_tokens: int, k: int) -> int:
+        """Tokens of which a batch holds keys for a prompt and what follows it `k` times."""
+        return len(prompt) + new_tokens * k
 
     def _prompts(self, items: Sequence[Item]) -> dict[str, list[int]]:
         samples = {sample.id: sample for sample, _ in items}

@@ -82,6 +82,9 @@ class Seq2SeqEngine(Engine):
         own = [ids[: ids.prompt] for ids in prompts]
         return write(model, own, [ids[ids.prompt :] for ids in prompts], **options)
 
+    def _held(self, prompt: Sequence[int], new_tokens: int, k: int) -> int:
+        return (len(prompt) + new_tokens) * k
+
     # -- forced answers ----------------------------------------------------------------------
 
     def _tree(self, prompt: Sequence[int]) -> Targets:
