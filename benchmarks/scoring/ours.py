@@ -21,7 +21,7 @@ from workload import (
 
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.student.batches import Batches
-from elad_exp.student.engine import Engine
+from elad_exp.student.decoder import DecoderEngine
 from elad_exp.student.forced import Continuation, TokenTree, score_trees
 from elad_exp.student.generate import generate
 from elad_exp.student.precision import for_inference
@@ -118,7 +118,7 @@ class Round:
         model, tokenizer = load_pretrained(
             work.folders["round"], attention_dropout=ATTENTION_DROPOUT
         )
-        self.engine = Engine(
+        self.engine = DecoderEngine(
             model,
             tokenizer,
             self.task,

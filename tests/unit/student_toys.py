@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from elad_exp.data.collate import Encoded, encode, render
-from elad_exp.student.engine import Engine
+from elad_exp.student.decoder import DecoderEngine
 from elad_exp.student.tiny import build_tiny
 from elad_exp.tasks.reasoning import ReasoningTask
 from elad_exp.types import Choice, Explanation, Sample, sample_id
@@ -58,9 +58,11 @@ def tiny(seed: int = 0, **changes: Any) -> tuple[Any, Any]:
     return build_tiny(TASK, SAMPLES, seed=seed, **(shape | changes))
 
 
-def engine(model: Any, tokenizer: Any, *, task: ReasoningTask = TASK, **changes: Any) -> Engine:
+def engine(
+    model: Any, tokenizer: Any, *, task: ReasoningTask = TASK, **changes: Any
+) -> DecoderEngine:
     options: dict[str, Any] = {"max_new_tokens": 40, "max_length": 96, "tokens_per_batch": 2000}
-    return Engine(model, tokenizer, task, **(options | changes))
+    return DecoderEngine(model, tokenizer, task, **(options | changes))
 
 
 def rows(tokenizer: Any, *, max_length: int = 96) -> list[Encoded]:

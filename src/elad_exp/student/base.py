@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,24 @@ from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import Task
 from elad_exp.rng import generator
 from elad_exp.student.batches import Batches
-from elad_exp.student.generate import Generated
+from elad_exp.student.generated import Generated
 from elad_exp.student.precision import choose_dtype, for_inference
 from elad_exp.student.steps import TokenTexts, with_uncertainty
 from elad_exp.types import Explanation, Sample
 
 Item = tuple[Sample, tuple[str, ...]]
 """A sample and the steps that are given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Token ids that a student goes on after: of a prompt, and of a target's beginning."""
+
+    prompt: list[int]
+    begun: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.begun)
 
 
 @dataclass(slots=True)

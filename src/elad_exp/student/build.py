@@ -14,6 +14,7 @@ from torch import Tensor
 from elad_exp.assets import ModelFiles, cache_dir, resolve_model
 from elad_exp.data.collate import Encoded, Rendered, collate, collate_pairs, render
 from elad_exp.protocols import Splits, Task
+from elad_exp.student.decoder import DecoderEngine
 from elad_exp.student.engine import Engine
 from elad_exp.student.exercises import pretrained
 from elad_exp.student.forced import FORCED_ANSWER_TOKENS
@@ -68,7 +69,7 @@ class BuiltStudent:
 
     def engine(self, task: Task) -> Engine:
         """The student at inference."""
-        kind = Seq2SeqEngine if self.encoder_decoder else Engine
+        kind = Seq2SeqEngine if self.encoder_decoder else DecoderEngine
         return kind(
             self.model,
             self.tokenizer,

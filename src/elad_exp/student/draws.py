@@ -22,6 +22,10 @@ class Drawn:
     logprobs: Tensor
     entropies: Tensor
 
+    def of(self, rows: Tensor) -> Drawn:
+        """Of some of the rows."""
+        return Drawn(self.tokens[rows], self.logprobs[rows], self.entropies[rows])
+
 
 def next_tokens(
     logits: Tensor, *, temperature: float = 0.0, uniforms: Tensor | None = None, greedy: Tensor

@@ -1,10 +1,11 @@
-"""Decoder-only students at inference: explain, and answer when forced to. Batches by itself."""
+"""What any student is asked at inference: to explain, and to answer when forced. In batches."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,17 +14,14 @@ from elad_exp.data.collate import target_ids
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.rng import derive_seed
-from elad_exp.student.base import InferenceBase, Item
+from elad_exp.student.base import InferenceBase, Item, Opening
 from elad_exp.student.batches import Batches
-from elad_exp.student.embedding import embed
 from elad_exp.student.forced import (
     FORCED_ANSWER_TOKENS,
     Asking,
-    TokenTree,
     continuations,
-    score_trees,
 )
-from elad_exp.student.generate import Generated, generate
+from elad_exp.student.generated import Generated
 from elad_exp.types import Explanation, Sample
 
 DROPOUT_TOKENS = 4096
@@ -39,12 +37,13 @@ SAMPLES_TOGETHER = 256
 """So many samples' forced answers are laid out at a time, which takes memory of its own."""
 
 
-class Engine(InferenceBase):
-    """Implements `protocols.Student` for a decoder-only language model; see `InferenceBase`.
+class Engine(InferenceBase, ABC):
+    """Implements `protocols.Student`; what depends on the architecture is abstract here.
+
+    See `InferenceBase`, and `DecoderEngine` and `Seq2SeqEngine` for the architectures.
 
     Raises:
-        ConfigError: Also where lengths do not fit the model's context, or the architecture does
-            not let its attention be replaced.
+        ConfigError: Also where lengths do not fit the model's context.
     """
 
     def __init__(self, model: Any, tokenizer: Any, task: Task, **settings: Any) -> None:
@@ -56,25 +55,34 @@ class Engine(InferenceBase):
                 f"model's context of {self.context} tokens; set student.max_length to "
                 f"{self.context - FORCED_ANSWER_TOKENS} or less"
             )
-        self._check_attention()
 
+    # -- what an architecture decides --------------------------------------------------------
+
+    @abstractmethod
     def _context(self) -> int:
-        """Most tokens that the model can be given."""
-        return int(self.model.config.max_position_embeddings)
+        """Most tokens that prompt, steps and answer may have together."""
 
-    def _check_attention(self) -> None:
-        config = self.model.config
-        kinds = set(getattr(config, "layer_types", None) or ())
-        latent = getattr(config, "kv_lora_rank", None)
-        plain = kinds <= {"full_attention", "sliding_attention"} and not latent
-        if not (plain and self.model._supports_attention_backend):
-            raise ConfigError(
-                f"student: models of type {config.model_type} compute attention in a "
-                "way of their own, which scoring cannot share between samples; choose one of a "
-                "common decoder-only type, e.g. llama, qwen2, qwen3, mistral, gpt2, gpt_neox, olmo2"
-            )
+    @abstractmethod
+    def _held(self, opening: Opening, new_tokens: int, k: int) -> int:
+        """Tokens that a batch holds for an opening and what follows it `k` times."""
 
-    def shortened(self, max_new_tokens: int) -> Engine:
+    @abstractmethod
+    def _write(self, model: Any, openings: Sequence[Opening], **options: Any) -> list[Generated]:
+        """Go on after each opening; see `generate.generate` for the options."""
+
+    @abstractmethod
+    def _asking(self, prompt: Sequence[int]) -> Asking:
+        """Empty, for the continuations after a prompt, of which it is a part."""
+
+    @abstractmethod
+    def _score(self, model: Any, asked: Sequence[Any]) -> list[list[float]]:
+        """Log-probabilities of the continuations in each of what `_asking` made."""
+
+    @abstractmethod
+    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """(texts, width): one vector of length 1 for each text."""
+
+    def shortened(self, max_new_tokens: int) -> Self:
         """The same student with explanations of at most so many tokens."""
         return type(self)(
             self.model,
@@ -106,9 +114,9 @@ class Engine(InferenceBase):
         Raises:
             DataError: A prompt leaves no room for an explanation (see `fits`).
         """
-        prompts = self.prompt_ids(samples)
-        for sample, prompt in zip(samples, prompts, strict=True):
-            self._check_room(sample, prompt)
+        openings = [Opening(ids) for ids in self.prompt_ids(samples)]
+        for sample, opening in zip(samples, openings, strict=True):
+            self._check_room(sample, opening.prompt)
         total = k + greedy
         found: dict[int, list[Explanation]] = {}
 
@@ -119,7 +127,7 @@ class Engine(InferenceBase):
                     [(samples[i], ()) for i in batch], total, greedy=greedy, seed=seed
                 )
             made = self._generate(
-                [prompts[i] for i in batch], total, temperature, uniforms, greedy=greedy
+                [openings[i] for i in batch], total, temperature, uniforms, greedy=greedy
             )
             for n, i in enumerate(batch):
                 mine = made[n * total : (n + 1) * total]
@@ -127,9 +135,9 @@ class Engine(InferenceBase):
             self.on_progress(len(found), len(samples))
 
         # By id among equals, so that the order of `samples` does not even change rounding.
-        order = sorted(range(len(samples)), key=lambda i: (-len(prompts[i]), samples[i].id))
+        order = sorted(range(len(samples)), key=lambda i: (-len(openings[i]), samples[i].id))
         with self.phase():
-            size = [self._held(p, self.max_new_tokens, total) for p in prompts]
+            size = [self._held(own, self.max_new_tokens, total) for own in openings]
             self.batches.run(order, size, work)
         return [found[i] for i in range(len(samples))]
 
@@ -148,14 +156,14 @@ class Engine(InferenceBase):
             uniforms = None
             if temperature > 0:
                 uniforms = self._uniforms([items[i] for i in batch], k, greedy=False, seed=seed)
-            made = self._generate([ids[i] for i in batch], k, temperature, uniforms)
+            made = self._generate([openings[i] for i in batch], k, temperature, uniforms)
             for n, i in enumerate(batch):
                 mine = made[n * k : (n + 1) * k]
                 found[i] = [self._explanation(items[i][0], g, begun=begun[i].text) for g in mine]
             self.on_progress(len(found), len(items))
 
-        ids = self._after_prompts(items, [b.ids for b in begun])
-        self._run_items(items, ids, self.max_new_tokens, k, work)
+        openings = self._openings(items, [b.ids for b in begun])
+        self._run_items(items, openings, self.max_new_tokens, k, work)
         return [found.get(i, []) for i in range(len(items))]
 
     def forced_answers(self, items: Sequence[Item]) -> list[str | None]:
@@ -167,38 +175,35 @@ class Engine(InferenceBase):
 
         def work(batch: list[int]) -> None:
             made = self._generate(
-                [ids[i] for i in batch], 1, 0.0, None, max_new_tokens=FORCED_ANSWER_TOKENS
+                [openings[i] for i in batch], 1, 0.0, None, max_new_tokens=FORCED_ANSWER_TOKENS
             )
             for i, generated in zip(batch, made, strict=True):
                 text = begun[i].text + self._texts.spans(generated.ids)[0]
                 found[i] = self.task.parse(items[i][0], text).answer
             self.on_progress(len(found), len(items))
 
-        ids = self._after_prompts(items, [b.ids for b in begun])
-        self._run_items(items, ids, FORCED_ANSWER_TOKENS, 1, work)
+        openings = self._openings(items, [b.ids for b in begun])
+        self._run_items(items, openings, FORCED_ANSWER_TOKENS, 1, work)
         return [found.get(i) for i in range(len(items))]
 
-    def _after_prompts(self, items: Sequence[Item], begun: Sequence[list[int]]) -> list[list[int]]:
+    def _openings(self, items: Sequence[Item], begun: Sequence[list[int]]) -> list[Opening]:
         prompts = self._prompts(items)
-        return [[*prompts[s.id], *own] for (s, _), own in zip(items, begun, strict=True)]
+        return [Opening(prompts[s.id], own) for (s, _), own in zip(items, begun, strict=True)]
 
     def _run_items(
         self,
         items: Sequence[Item],
-        ids: Sequence[list[int]],
+        openings: Sequence[Opening],
         new_tokens: int,
         k: int,
-        work: Any,
+        work: Callable[[list[int]], None],
     ) -> None:
         """`work` on all items that fit the context, in batches."""
-        fitting = [i for i, own in enumerate(ids) if len(own) + new_tokens <= self.context]
-        order = sorted(fitting, key=lambda i: (-len(ids[i]), items[i][0].id, i))
+        fitting = [i for i, own in enumerate(openings) if len(own) + new_tokens <= self.context]
+        order = sorted(fitting, key=lambda i: (-len(openings[i]), items[i][0].id, i))
         with self.phase():
-            self.batches.run(order, [self._held(own, new_tokens, k) for own in ids], work)
-
-    def _held(self, prompt: Sequence[int], new_tokens: int, k: int) -> int:
-        """Tokens of which a batch holds keys for a prompt and what follows it `k` times."""
-        return len(prompt) + new_tokens * k
+            size = [self._held(own, new_tokens, k) for own in openings]
+            self.batches.run(order, size, work)
 
     def _prompts(self, items: Sequence[Item]) -> dict[str, list[int]]:
         samples = {sample.id: sample for sample, _ in items}
@@ -206,7 +211,7 @@ class Engine(InferenceBase):
 
     def _generate(
         self,
-        prompts: Sequence[list[int]],
+        openings: Sequence[Opening],
         k: int,
         temperature: float,
         uniforms: torch.Tensor | None,
@@ -218,7 +223,7 @@ class Engine(InferenceBase):
         with self.phase() as model:
             made = self._write(
                 model,
-                prompts,
+                openings,
                 eos_id=self.tokenizer.eos_token_id,
                 pad_id=self.tokenizer.pad_token_id,
                 max_new_tokens=max_new_tokens or self.max_new_tokens,
@@ -230,9 +235,6 @@ class Engine(InferenceBase):
             )
         self._count("generate", sum(len(g.ids) + g.finished for g in made), start)
         return made
-
-    def _write(self, model: Any, prompts: Sequence[Any], **options: Any) -> list[Generated]:
-        return generate(model, prompts, **options)
 
     # -- forced answers ----------------------------------------------------------------------
 
@@ -315,10 +317,6 @@ class Engine(InferenceBase):
             (batches or self.batches).run(order, size, work)
         return scores
 
-    def _score(self, model: Any, trees: Sequence[Any]) -> list[list[float]]:
-        pad_id = self.tokenizer.pad_token_id
-        return score_trees(model, trees, pad_id=pad_id, poll=self.interrupted)
-
     def _distributions(
         self,
         labels: Sequence[tuple[str, ...]],
@@ -354,7 +352,7 @@ class Engine(InferenceBase):
             )
         )
         numbers = {id_: n for n, id_ in enumerate(prompts)}
-        trees = [self._tree(prompt) for prompt in prompts.values()]
+        trees = [self._asking(prompt) for prompt in prompts.values()]
         where = []
         for (sample, _), names in zip(items, labels, strict=True):
             prompt, tree = prompts[sample.id], trees[numbers[sample.id]]
@@ -362,24 +360,6 @@ class Engine(InferenceBase):
             fits = max(len(c.context) + len(c.tokens) for c in asked) <= self.context
             where.append((numbers[sample.id], [tree.add(c) for c in asked] if fits else []))
         return trees, where
-
-    def _tree(self, prompt: Sequence[int]) -> Asking:
-        """What holds the continuations after a prompt, of which it is a part."""
-        return TokenTree()
-
-    # -- features ----------------------------------------------------------------------------
-
-    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """(texts, width): mean over tokens of the last hidden state, scaled to length 1."""
-        with self.phase() as model:
-            return embed(
-                model.get_decoder(),
-                self.tokenizer,
-                texts,
-                batches=self.batches,
-                context=self.context,
-                poll=self.interrupted,
-            )
 
 
 def _parts(items: Sequence[Item]) -> Iterator[list[int]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,25 +11,12 @@ from torch import Tensor
 
 from elad_exp.student.cache import SHARED, PromptCache
 from elad_exp.student.draws import next_tokens
+from elad_exp.student.generated import Generated, Sheet
 
 # Finished rows are dropped once this share of a batch has finished: dropping copies the cache.
 DROP_SHARE = 0.2
 READ_TOKENS = 8192
 """Prompt tokens read together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """One generated sequence without its end token.
-
-    `logprobs` and `entropies` are per token, in nats, of the model's own distribution whatever
-    the sampling temperature was. `finished`: the end token came before the limit.
-    """
-
-    ids: list[int]
-    logprobs: list[float]
-    entropies: list[float]
-    finished: bool
 
 
 def left_padded(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -82,8 +68,7 @@ def generate(
     """
     device = model.device
     total = len(prompts) * k
-    tokens = torch.full((total, max_new_tokens), eos_id, device=device)
-    logprobs, entropies = torch.zeros(2, total, max_new_tokens, device=device)
+    sheet = Sheet(total, max_new_tokens, eos_id=eos_id, device=device)
     uniforms = None if uniforms is None else uniforms.to(device)
     rows = torch.arange(total, device=device)  # which sequence each row of the batch is
     first = rows % k == 0 if greedy else torch.zeros(total, dtype=torch.bool, device=device)
@@ -99,8 +84,7 @@ def generate(
                 greedy=first[rows],
             )
             token = drawn.tokens.where(running, eos_id)
-            tokens[rows, step] = token
-            logprobs[rows, step], entropies[rows, step] = drawn.logprobs, drawn.entropies
+            sheet.put(rows, step, drawn)
             running &= token != eos_id
             left = int(running.sum())
             if left == 0 or step == max_new_tokens - 1:
@@ -113,7 +97,7 @@ def generate(
             poll()
             logits = _forward(model, token[:, None], position, None, cache)
             position = position + 1
-    return _sequences(tokens, logprobs, entropies, eos_id)
+    return sheet.sequences()
 
 
 @contextmanager
@@ -186,12 +170,3 @@ def _forward(
     )
     logits: Tensor = out.logits[:, -1]
     return logits
-
-
-def _sequences(tokens: Tensor, logprobs: Tensor, entropies: Tensor, eos_id: int) -> list[Generated]:
-    found = []
-    for row, lp, h in zip(tokens.tolist(), logprobs.tolist(), entropies.tolist(), strict=True):
-        finished = eos_id in row
-        n = row.index(eos_id) if finished else len(row)
-        found.append(Generated(row[:n], lp[:n], h[:n], finished))
-    return found

@@ -8,23 +8,12 @@ from typing import Any
 import numpy as np
 
 from elad_exp.data.collate import Rendered, render
-from elad_exp.student.base import Item
+from elad_exp.student.base import Opening
 from elad_exp.student.embedding import embed
+from elad_exp.student.encoder_decoder import score, write
 from elad_exp.student.engine import Engine
 from elad_exp.student.forced import FORCED_ANSWER_TOKENS, Continuation
-from elad_exp.student.generate import Generated
-from elad_exp.student.passes import score, write
-from elad_exp.types import Sample
-
-
-class Prompted(list[int]):
-    """Ids of a prompt, and after them those of a target's beginning: the first `prompt` and the
-    others.
-    """
-
-    def __init__(self, prompt: Sequence[int], begun: Sequence[int] = ()) -> None:
-        super().__init__([*prompt, *begun])
-        self.prompt = len(prompt)
+from elad_exp.student.generated import Generated
 
 
 class Targets:
@@ -62,43 +51,26 @@ class Seq2SeqEngine(Engine):
         own = self.max_length + 2 * self.max_new_tokens + FORCED_ANSWER_TOKENS
         return own if limit is None else int(limit)
 
-    def _check_attention(self) -> None:
-        """Nothing is shared between samples, so any will do; types are checked at loading."""
-
     def _render(self, prompt: str) -> Rendered:
         return render(self.tokenizer, prompt, chat_template=self.chat_template, ends=True)
 
-    # -- explanations ------------------------------------------------------------------------
+    def _held(self, opening: Opening, new_tokens: int, k: int) -> int:
+        return (len(opening) + new_tokens) * k
 
-    def prompt_ids(self, samples: Sequence[Sample]) -> list[list[int]]:
-        """Token ids of the prompts, exactly as training has them."""
-        return [Prompted(ids) for ids in super().prompt_ids(samples)]
+    def _write(self, model: Any, openings: Sequence[Opening], **options: Any) -> list[Generated]:
+        prompts, begun = [own.prompt for own in openings], [own.begun for own in openings]
+        return write(model, prompts, begun, **options)
 
-    def _after_prompts(self, items: Sequence[Item], begun: Sequence[list[int]]) -> list[list[int]]:
-        prompts = self._prompts(items)
-        return [Prompted(prompts[s.id], own) for (s, _), own in zip(items, begun, strict=True)]
-
-    def _write(self, model: Any, prompts: Sequence[Any], **options: Any) -> list[Generated]:
-        own = [ids[: ids.prompt] for ids in prompts]
-        return write(model, own, [ids[ids.prompt :] for ids in prompts], **options)
-
-    def _held(self, prompt: Sequence[int], new_tokens: int, k: int) -> int:
-        return (len(prompt) + new_tokens) * k
-
-    # -- forced answers ----------------------------------------------------------------------
-
-    def _tree(self, prompt: Sequence[int]) -> Targets:
+    def _asking(self, prompt: Sequence[int]) -> Targets:
         return Targets(prompt)
 
-    def _score(self, model: Any, trees: Sequence[Targets]) -> list[list[float]]:
+    def _score(self, model: Any, asked: Sequence[Targets]) -> list[list[float]]:
         return score(
             model,
-            [(targets.prompt, targets.continuations) for targets in trees],
+            [(targets.prompt, targets.continuations) for targets in asked],
             pad_id=self.tokenizer.pad_token_id,
             poll=self.interrupted,
         )
-
-    # -- features ----------------------------------------------------------------------------
 
     def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(texts, width): mean over tokens of the encoder's last hidden state, of length 1."""

@@ -19,7 +19,8 @@ from transformers.modeling_outputs import BaseModelOutput
 from elad_exp.data.collate import padded
 from elad_exp.student.draws import next_tokens
 from elad_exp.student.forced import Continuation
-from elad_exp.student.generate import DROP_SHARE, Generated, _sequences
+from elad_exp.student.generate import DROP_SHARE
+from elad_exp.student.generated import Generated, Sheet
 
 
 @torch.inference_mode()
@@ -72,8 +73,7 @@ def write(
     lengths = torch.tensor([len(b) for b in beginnings], device=device).repeat_interleave(k)
 
     total = len(lengths)
-    tokens = torch.full((total, max_new_tokens), eos_id, device=device)
-    logprobs, entropies = torch.zeros(2, total, max_new_tokens, device=device)
+    sheet = Sheet(total, max_new_tokens, eos_id=eos_id, device=device)
     rows = torch.arange(total, device=device)  # which sequence each row of the batch is
     first = rows % k == 0 if greedy else torch.zeros_like(rows, dtype=torch.bool)
     uniforms = None if uniforms is None else uniforms.to(device)
@@ -101,15 +101,13 @@ def write(
         )
         token = drawn.tokens
         free = (own >= 0) & running
-        tokens[rows[free], own[free]] = token[free]
-        logprobs[rows[free], own[free]] = drawn.logprobs[free]
-        entropies[rows[free], own[free]] = drawn.entropies[free]
+        sheet.put(rows[free], own[free], drawn.of(free))
         if at < told.shape[1]:
             token = token.where(own >= 0, told[rows, at])
         running &= ((token != eos_id) & (own < max_new_tokens - 1)) | (own < 0)
         left = int(running.sum())
         if left == 0:
-            return _sequences(tokens, logprobs, entropies, eos_id)
+            return sheet.sequences()
         if left <= (1 - DROP_SHARE) * len(rows):
             kept = running.nonzero()[:, 0]
             rows, token, running = rows[kept], token[kept], running[kept]

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from elad_exp.data.collate import Encoded, collate, collate_pairs, encode, prompt_ids, render
+from elad_exp.student.encoder_decoder import score, write
 from elad_exp.student.forced import Continuation
 from elad_exp.student.module import target_loss, tokens_read
-from elad_exp.student.passes import score, write
 from tests.unit.pair_toys import bart, t5
 from tests.unit.student_toys import SAMPLES, TASK, pairs, tiny
 
