@@ -19,7 +19,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from elad_exp.assemble import build
+from elad_exp.building import build
 from elad_exp.metrics import auroc
 
 HERE = Path(__file__).parent

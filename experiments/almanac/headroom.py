@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from elad_exp.assemble import build
+from elad_exp.building import build
 from elad_exp.config import compose_config
 from elad_exp.data.collate import collate, encode
 from elad_exp.data.datamodule import RoundBatches

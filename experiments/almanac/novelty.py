@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from elad_exp.assemble import build
+from elad_exp.building import build
 from elad_exp.rng import generator
 from elad_exp.selectors import components
 from elad_exp.selectors.combine import ComponentSelector, RandomSelector

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from configurations import REPORTED, TUNED, tuned_in_order
 
-from elad_exp.assemble import build
+from elad_exp.building import build
 from elad_exp.config import compose_config
 
 HERE = Path(__file__).parent

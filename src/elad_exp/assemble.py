@@ -10,13 +10,12 @@ from typing import Any
 
 import lightning as L
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from elad_exp.budget.budget import Limits, require_one
 from elad_exp.budget.store import Store
+from elad_exp.building import build, complete
 from elad_exp.callbacks.build import build_callbacks
 from elad_exp.callbacks.checkpoint import StreamedCheckpoint
 from elad_exp.callbacks.loggers import Progress, RoundLog, Sink
@@ -26,7 +25,7 @@ from elad_exp.data.datamodule import PoolDataModule
 from elad_exp.data.fitting import drop_too_long
 from elad_exp.data.pool import Pool
 from elad_exp.data.targets import TargetEncoder
-from elad_exp.errors import ConfigError, EladError
+from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
@@ -59,32 +58,6 @@ class Parts:
     student: BuiltStudent
     teacher: MeteredTeacher
     warnings: list[str]
-
-
-def build(option: Any, **given: Any) -> Any:
-    """Instantiate a config node; a wrong key or value is the user's error, in one line."""
-    try:
-        return instantiate(option, **given)
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, EladError):
-            raise cause from error
-        if isinstance(cause, (TypeError, ValueError, ImportError)):
-            raise ConfigError(f"{_target(option)}: {cause}") from error
-        raise
-
-
-def complete(option: Any, **given: Any) -> Any:
-    """Call a part that the configuration leaves partial; a wrong value is the user's error."""
-    part = build(option)
-    try:
-        return part(**given)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{_target(option)}: {error}") from error
-
-
-def _target(option: Any) -> str:
-    return str(option.get("_target_", option)).rsplit(".", 1)[-1]
 
 
 def check(config: DictConfig) -> None:

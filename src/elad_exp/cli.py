@@ -189,7 +189,7 @@ def _select(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from transformers.utils import logging as transformers_logging
 
-    from elad_exp.assemble import build
+    from elad_exp.building import build
     from elad_exp.config import compose_config
     from elad_exp.console import Console, Told, told
     from elad_exp.data.check import check_path

@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
-
 from elad_exp.arguments import check_arguments
+from elad_exp.building import build
 from elad_exp.config import compose_config
-from elad_exp.errors import ConfigError, EladError
 from elad_exp.protocols import Selector
 from elad_exp.reporting.ranking import Ranking, StoredRound, rank, stored_round
 
@@ -49,13 +46,7 @@ def rerank(
 
 def _selector(name: str, overrides: Sequence[str]) -> Selector:
     config = compose_config([f"selector={name}", *map(_below_selector, overrides)])
-    try:
-        found: Selector = instantiate(config.selector)
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, EladError):
-            raise cause from error
-        raise ConfigError(f"selector={name}: {cause or error}") from error
+    found: Selector = build(config.selector)
     return found
 
 

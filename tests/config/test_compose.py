@@ -10,8 +10,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from elad_exp.assemble import build, check
+from elad_exp.assemble import check
 from elad_exp.budget.budget import Limits
+from elad_exp.building import build
 from elad_exp.callbacks.loggers import CsvSink, WandbSink
 from elad_exp.config import compose_config, config_dir
 from elad_exp.protocols import Selector, StoppingRule, Task

@@ -12,8 +12,8 @@ import yaml
 
 pytest.importorskip("litellm", reason="litellm is not installed (extra `litellm`)")
 
-from elad_exp.assemble import complete
 from elad_exp.budget.budget import Limits
+from elad_exp.building import complete
 from elad_exp.config import compose_config, config_dir
 from elad_exp.teachers import litellm
 from elad_exp.teachers.annotator import Annotator

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from elad_exp.assemble import build
+from elad_exp.building import build
 from elad_exp.config import compose_config
 from elad_exp.protocols import Task
 from elad_exp.rundir import read_lines

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("litellm", reason="litellm is not installed (extra `litellm`)")
 
 from elad_exp.__main__ import main
-from elad_exp.assemble import build
+from elad_exp.building import build
 from elad_exp.config import compose_config
 from elad_exp.rundir import read_lines
 from elad_exp.teachers import calling

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from elad_exp.assemble import build
+from elad_exp.building import build
 from elad_exp.config import compose_config, config_dir
 from elad_exp.data.pool import Pool
 from elad_exp.protocols import Splits

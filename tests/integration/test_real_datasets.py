@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from elad_exp.assemble import build
+from elad_exp.building import build
 from elad_exp.config import compose_config
 from elad_exp.protocols import Splits
 

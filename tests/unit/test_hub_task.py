@@ -12,8 +12,8 @@ import pytest
 from huggingface_hub import HfApi, constants
 from pyarrow import parquet
 
-from elad_exp.assemble import build
 from elad_exp.assets import cache_dir
+from elad_exp.building import build
 from elad_exp.config import compose_config
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import SourcedTask, Splits, Task

@@ -251,7 +251,7 @@ def test_scores_of_an_earlier_version_are_ranked_as_far_as_they_go(
         (["--selector", "elad", "weight.inter=2"], "selector.weight"),
         (["--selector", "elad", "weights.inter=0"], "positive finite"),
         (["--selector", "subsample", "fraction=2"], "fraction=2; allowed"),
-        (["--selector", "vote_k", "share=no"], "selector=vote_k: "),
+        (["--selector", "vote_k", "share=no"], "VoteK: "),
         (["--selector", "elad", "--round", "7"], "has scores of rounds 1, 2"),
         (["--selector", "elad", "-n", "61"], "-n 61: round 2 has 60 candidates"),
         (["--selector", "elad", "-n", "0"], "-n 0: round 2 has 60 candidates"),

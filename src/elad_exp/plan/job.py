@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from elad_exp.assemble import build, complete
 from elad_exp.assets import store_path
 from elad_exp.budget.budget import Limits
+from elad_exp.building import build, complete
 from elad_exp.data.fitting import drop_too_long
 from elad_exp.errors import ConfigError
 from elad_exp.plan.answers import first_round
