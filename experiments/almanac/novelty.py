@@ -12,22 +12,23 @@ The second table of a condition is about what each selector's own runs have real
 
 from __future__ import annotations
 
-import gzip
 import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+from configurations import TUNED
 from omegaconf import OmegaConf
 
 from elad_exp.building import build
-from elad_exp.rng import generator
-from elad_exp.selectors import components
-from elad_exp.selectors.combine import ComponentSelector, RandomSelector
+from elad_exp.config import compose_config
+from elad_exp.protocols import Selector
+from elad_exp.reporting.ranking import rank, stored_round
 from elad_exp.tasks.almanac import AlmanacTask
-from elad_exp.types import Candidate, Sample
+from elad_exp.types import Sample
 
 HERE = Path(__file__).parent
 Found = dict[str, list[tuple[float, float]]]
@@ -59,47 +60,44 @@ class Facts:
 
 
 def read(path: Path) -> list[dict]:
-    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    return [json.loads(line) for line in text.decode().splitlines()]
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@cache
+def selectors() -> dict[str, Selector]:
+    """Of every configuration that differs in its selector alone, by name."""
+    found = {}
+    for name, overrides in TUNED.items():
+        if all(_is_of_selector(override) for override in overrides):
+            found[name] = build(compose_config(overrides).selector)
+    return found
+
+
+def _is_of_selector(override: str) -> bool:
+    """Or asks for scores, which changes nothing of what is chosen."""
+    return override.lstrip("+~").startswith(("selector", "selection.also_score"))
 
 
 def look(run: Path, found: Found) -> None:
     config = OmegaConf.load(run / "config.yaml")
     facts = Facts(build(config.dataset))
     annotations = read(run / "annotations.jsonl")
-    by_round = defaultdict(list)
-    for line in read(run / "scores.jsonl.gz"):
-        by_round[line["round"]].append(line)
-    for number, lines in by_round.items():
+    for number in range(1, config.schedule.rounds):
+        stored = stored_round(run, number)
         labelled = [facts.pool[a["id"]] for a in annotations if a["round"] < number]
-        stated = facts.new(labelled, set())
-        samples = [facts.pool[line["id"]] for line in lines]
-        rare = components.rare_words(samples, labelled)
-        candidates = [
-            Candidate(
-                sample,
-                line["scores"]
-                | {"rare_words": r, "question_length": components.question_length(sample)},
-                None,
-                (),
-            )
-            for sample, line, r in zip(samples, lines, rare, strict=True)
-        ]
-        selectors = [RandomSelector(), build(config.selector)]
-        selectors += [ComponentSelector(name) for name in sorted(candidates[0].scores)]
-        n = config.schedule.query_size
+        told = facts.new(labelled, set())
+        known = stored.stored()
         chosen = {
-            selector.name: [
-                item.sample
-                for item in selector.select(candidates, n, generator(config.seed, "novelty"))
-            ]
-            for selector in selectors
+            name: [facts.pool[item.sample.id] for item in rank(stored, selector).chosen]
+            for name, selector in selectors().items()
+            if selector.needs <= known
         }
-        chosen["bound"] = facts.bound(samples, n, stated)
+        candidates = [facts.pool[c.sample.id] for c in stored.candidates]
+        chosen["bound"] = facts.bound(candidates, len(chosen["random"]), told)
         for name, picked in chosen.items():
-            new = facts.new(picked, stated)
+            new = facts.new(picked, told)
             covers = sum(facts.needed[fact] for fact in new) / sum(facts.needed.values())
-            found[name].append((len(new) / n, covers))
+            found[name].append((len(new) / len(picked), covers))
 
 
 def table(runs: Sequence[Path]) -> list[str]:
