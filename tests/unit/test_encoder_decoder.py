@@ -17,7 +17,7 @@ from tests.unit.student_toys import SAMPLES, TASK, pairs, tiny
 TOKENIZER = tiny()[1]
 END, PAD = TOKENIZER.eos_token_id, TOKENIZER.pad_token_id
 PROMPTS = prompt_ids(
-    TOKENIZER, [render(TOKENIZER, TASK.prompt(s), chat_template=False) for s in SAMPLES[:8]]
+    TOKENIZER, [render(TOKENIZER, TASK.prompt(s), chat_template=False) for s in SAMPLES[:10]]
 )
 BEGINNINGS = [list(range(20, 20 + i % 4)) for i in range(len(PROMPTS))]
 UNTIED = {"tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"}
