@@ -22,9 +22,9 @@ from elad_exp.callbacks.loggers import Progress, RoundLog, Sink
 from elad_exp.callbacks.stopping import Stopping
 from elad_exp.console import Console
 from elad_exp.data.datamodule import PoolDataModule
+from elad_exp.data.early import Encoder
 from elad_exp.data.fitting import drop_too_long
 from elad_exp.data.pool import Pool
-from elad_exp.data.targets import TargetEncoder
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
@@ -33,8 +33,7 @@ from elad_exp.selectors.components import check_also
 from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.settings import check_needs, scorer_options, scoring_problems
-from elad_exp.student.build import BuiltStudent
-from elad_exp.student.engine import Engine
+from elad_exp.student.built import Asked, Built
 from elad_exp.student.module import StudentModule
 from elad_exp.student.precision import choose_dtype
 from elad_exp.teachers.annotator import Annotator
@@ -55,7 +54,7 @@ class Parts:
     stopping: Stopping
     sinks: list[Sink]
     splits: Splits
-    student: BuiltStudent
+    student: Built
     teacher: MeteredTeacher
     warnings: list[str]
 
@@ -166,9 +165,10 @@ class Assembly:
         rules = [rule(limits) if callable(rule) else rule for rule in rules]
         sinks: list[Sink] = [build(sink) for sink in config.logger.values()]
         with self.console.phase("exercises"):
-            student: BuiltStudent = build(config.student).build(
+            student: Built = build(config.student).build(
                 task, splits, seed=config.seed, on_progress=self._exercised
             )
+        _check_training(student, config.optim)
         engine = student.engine(task)
         engine.interrupted = self.interrupted
         engine.on_progress = self.console.advance
@@ -176,17 +176,12 @@ class Assembly:
         warnings += whole_pool_warning(len(splits.pool), config.selection.candidates)
         if "bald" in selector.needs | check_also(also):  # refused if there is no dropout
             engine.dropout_distributions([(splits.pool[0], ())], passes=2, seed=config.seed)
-        encoder = TargetEncoder(
-            task,
-            student.tokenizer,
-            student.render,
-            max_length=student.max_length,
-            train_on=config.optim.train_on,
-        )
+        encoder = student.encoder(task, train_on=config.optim.train_on)
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder)
         module = StudentModule(
             student.model,
             engine,
+            loss=student.loss,
             learning_rate=config.optim.learning_rate,
             weight_decay=config.optim.weight_decay,
             warmup_steps=config.optim.warmup_steps,
@@ -250,11 +245,11 @@ class Assembly:
         self,
         task: Task,
         splits: Splits,
-        engine: Engine,
+        engine: Asked,
         teacher: MeteredTeacher,
         selector: Selector,
         rules: Sequence[StoppingRule],
-        encoder: TargetEncoder,
+        encoder: Encoder,
     ) -> Rounds:
         config = self.config
         selection = config.selection
@@ -322,6 +317,18 @@ class Assembly:
             plugins=[StreamedCheckpoint()],
         )
         return trainer, next(c for c in callbacks if isinstance(c, Stopping))
+
+
+def _check_training(student: Built, optim: DictConfig) -> None:
+    """Raises ConfigError where training asks for steps, and the student writes none."""
+    if student.writes_steps:
+        return
+    for key, without in (("train_on", "full"), ("early_answer_fraction", 0)):
+        if optim[key] != without:
+            raise ConfigError(
+                f"optim.{key}={optim[key]}: this student labels texts and writes no steps; set "
+                f"optim.{key}={without}"
+            )
 
 
 def build_trainer(*, accelerator: str, precision: str, **given: Any) -> L.Trainer:

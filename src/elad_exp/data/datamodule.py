@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from elad_exp.data.collate import Encoded
-from elad_exp.data.early import Examples, WithEarlyAnswers
+from elad_exp.data.early import Encoder, Examples, WithEarlyAnswers
 from elad_exp.data.pool import Pool
-from elad_exp.data.targets import TargetEncoder
 from elad_exp.protocols import EVAL_SPLITS
 from elad_exp.rng import generator
 
@@ -81,7 +80,7 @@ class PoolDataModule(L.LightningDataModule):
     def __init__(
         self,
         pool: Pool,
-        encoder: TargetEncoder,
+        encoder: Encoder,
         *,
         batch_size: int,
         steps_per_round: int,
