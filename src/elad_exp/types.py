@@ -220,6 +220,7 @@ class Annotation(Record):
     `verdicts` is empty when the teacher did not check an attempt; `reason` says why the status is
     not `ok`. `replayed_by` says how a recording had it: by `key`, the answer to this very request,
     or by `sample`, an explanation from another request about it; empty where nothing is replayed.
+    `shared` is how many annotations came out of the same calls.
     """
 
     sample: Sample
@@ -232,6 +233,7 @@ class Annotation(Record):
     raw: str = ""
     reason: str = ""
     replayed_by: str = ""
+    shared: int = 1
 
     @property
     def checked(self) -> bool:

@@ -130,12 +130,14 @@ class MeteredTeacher:
         return replace(self.store.paid(self.run_id), wall_s=self.wall_clock())
 
     def costs(self, annotation: Annotation) -> dict[str, Any]:
-        """What an annotation's calls are charged in `spent`: `tokens` and `usd`; `cached` if the
-        shared cache answered all of them, so that nothing was paid.
+        """What an annotation's calls are charged in `spent`: `tokens` and `usd`, its share of them
+        where they gave several; `cached` if the shared cache answered all of them, so that nothing
+        was paid.
         """
         calls = [self.store.call(call_id) for call_id in annotation.call_ids]
+        tokens, n = sum(call["spent"]["tokens"] for call in calls), annotation.shared
         return {
-            "tokens": sum(call["spent"]["tokens"] for call in calls),
-            "usd": sum(call["spent"]["usd"] for call in calls),
+            "tokens": tokens if n == 1 else round(tokens / n, 2),
+            "usd": sum(call["spent"]["usd"] for call in calls) / n,
             "cached": bool(calls) and all(call["cached"] for call in calls),
         }
