@@ -70,7 +70,13 @@ def check(config: DictConfig) -> None:
         problems.append(f"mode={config.mode}: choose run or plan")
     schedule, selection = config.schedule, config.selection
     least = {
-        "schedule": {"rounds": 1, "initial_size": 1, "query_size": 1, "steps_per_round": 1},
+        "schedule": {
+            "rounds": 1,
+            "initial_size": 1,
+            "shots": 1,
+            "query_size": 1,
+            "steps_per_round": 1,
+        },
         "selection": {"max_attempts": 1},
         "optim": {"batch_size": 1, "warmup_steps": 0, "weight_decay": 0, "clip": 0},
         "trainer": {"threads": 1},
@@ -83,13 +89,28 @@ def check(config: DictConfig) -> None:
     if config.optim.learning_rate <= 0:
         problems.append(f"optim.learning_rate={config.optim.learning_rate}: must be above 0")
     most = config.budget.max_annotations
-    if most is not None and schedule.initial_size > most:
+    if (schedule.initial_size is None) == (schedule.shots is None):
+        problems.append(
+            f"schedule.initial_size={schedule.initial_size}, schedule.shots={schedule.shots}: give "
+            "one of them, and set the other to null"
+        )
+    if most is not None and (schedule.initial_size or 0) > most:
         problems.append(
             f"schedule.initial_size={schedule.initial_size} exceeds "
             f"budget.max_annotations={most}; lower the first or raise the second"
         )
     if schedule.reset not in ("warm", "scratch"):
         problems.append(f"schedule.reset={schedule.reset}: choose warm or scratch")
+    if selection.among not in ("pool", "annotated"):
+        problems.append(f"selection.among={selection.among}: choose pool or annotated")
+    elif selection.among == "annotated" and selection.audit_fraction:
+        problems.append(
+            f"selection.audit_fraction={selection.audit_fraction}: with selection.among=annotated "
+            "nothing is audited; set it to 0"
+        )
+    review = config.optim.review
+    if review is not None and not 0 <= review < 1:
+        problems.append(f"optim.review={review}: must be null, or in [0, 1)")
     if not 0 <= selection.audit_fraction < 1:
         problems.append(f"selection.audit_fraction={selection.audit_fraction}: must be in [0, 1)")
     if selection.candidates is not None and selection.candidates < schedule.query_size:
@@ -195,6 +216,7 @@ class Assembly:
             batch_size=config.optim.batch_size,
             steps_per_round=config.schedule.steps_per_round,
             early_answer_fraction=config.optim.early_answer_fraction,
+            review=config.optim.review,
             collate=student.collate,
             seed=config.seed,
         )
@@ -272,6 +294,7 @@ class Assembly:
             schedule=Schedule(**self.plain["schedule"]),
             audit_fraction=selection.audit_fraction,
             candidates=selection.candidates,
+            among=selection.among,
             seed=config.seed,
             trainable=lambda annotation: encoder.whole(annotation) is not None,
             limits=self.plain["budget"],

@@ -84,6 +84,7 @@ class Examples:
     """The annotations that fit the context, as training examples.
 
     Attributes:
+        ids: Of each example's sample.
         lengths: Of each example when it is whole, in tokens.
         steps: Of each example.
     """
@@ -93,6 +94,7 @@ class Examples:
         whole = [(a, row) for a in annotations if (row := encoder.whole(a)) is not None]
         self._annotations = [annotation for annotation, _ in whole]
         self._rows = [row for _, row in whole]
+        self.ids = [annotation.sample.id for annotation in self._annotations]
         self.lengths = list(map(len, self._rows))
         self.steps = [len(a.explanation.steps) if a.explanation else 0 for a in self._annotations]
 

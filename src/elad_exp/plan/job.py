@@ -27,8 +27,8 @@ from elad_exp.plan.costs import Cost, RoundPlan
 from elad_exp.plan.ending import Ending, Most, Used, at_most, covered
 from elad_exp.protocols import EVAL_SPLITS, Splits, Task
 from elad_exp.selectors import components
-from elad_exp.selectors.query import initial_query
 from elad_exp.selectors.settings import check_needs, guided_size
+from elad_exp.selectors.shots import first_query
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.speed import Speeds, measure
 from elad_exp.teachers.annotator import Annotator
@@ -126,12 +126,19 @@ def teacher_side(
         ConfigError: The initial query exceeds the pool.
     """
     schedule, pool = config.schedule, splits.pool
-    if schedule.initial_size > len(pool):
+    if (schedule.initial_size or 0) > len(pool):
         raise ConfigError(
             f"schedule.initial_size={schedule.initial_size} exceeds the pool of {len(pool)} "
             "samples; choose a smaller initial query"
         )
-    first = initial_query(pool, schedule.initial_size, config.seed)
+    first = first_query(
+        attempts.task,
+        splits,
+        pool,
+        initial_size=schedule.initial_size,
+        shots=schedule.shots,
+        seed=config.seed,
+    )
     store = Path(config.paths.store or store_path())
     rounds = [first_round(annotator, first.items, store, asked)]
     left = len(pool) - len(first.items)
