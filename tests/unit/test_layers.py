@@ -10,7 +10,7 @@ import elad_exp
 ROOT = Path(elad_exp.__file__).parent
 LAYERS = [
     {"types", "protocols", "errors", "rng", "clock"},
-    {"assets", "metrics", "budget"},
+    {"assets", "f1", "metrics", "budget"},
     {"tasks", "data", "selectors", "teachers", "stopping", "lines"},
     {"rounds"},
     {"student", "callbacks", "reporting", "rundir", "console", "signals"},
