@@ -13,6 +13,7 @@ from elad_exp.types import (
     Candidate,
     Explanation,
     GoldBook,
+    Metric,
     Query,
     QueryItem,
     RoundState,
@@ -123,6 +124,17 @@ class EntityTask(Task, Protocol):
 
     def answer_of(self, sample: Sample, tags: Sequence[str]) -> str:
         """The canonical answer that tags give; an `I-X` that continues nothing begins an X."""
+        ...
+
+
+@runtime_checkable
+class MeasuringTask(Task, Protocol):
+    """A task that is measured by more than the share of right answers."""
+
+    def measures(
+        self, samples: Sequence[Sample], answers: Sequence[str | None], gold: GoldBook
+    ) -> dict[str, Metric]:
+        """By name, e.g. `macro_f1`, of the answers to some samples."""
         ...
 
 

@@ -25,6 +25,7 @@ from elad_exp.lines import annotation_line, bought, score_line, statuses, teache
 from elad_exp.protocols import (
     EVAL_SPLITS,
     Journal,
+    MeasuringTask,
     MeteredTeacher,
     Selector,
     Splits,
@@ -162,11 +163,16 @@ class Rounds:
     def measure(self, split: str) -> None:
         """Grade the student on `dev` or `test`; the accuracy waits for `report`."""
         with self.clock.phase("evaluate"):
-            predictions = self._predict(split, list(getattr(self.splits, split)))
+            samples = list(getattr(self.splits, split))
+            predictions = self._predict(split, samples)
         self.journal.append("predictions.jsonl", [p.to_dict() for p in predictions])
         accuracy = metrics.accuracy([p.correct for p in predictions])
         log.info("round %d: %s accuracy %.3f", self.pool.round, split, accuracy.value)
-        self._measured[split] = {"acc": accuracy.to_dict()}
+        found = {"acc": accuracy}
+        if isinstance(self.task, MeasuringTask):
+            answers = [p.answer for p in predictions]
+            found |= self.task.measures(samples, answers, self.splits.gold)
+        self._measured[split] = {name: metric.to_dict() for name, metric in found.items()}
 
     def _predict(self, split: str, samples: list[Sample]) -> list[Prediction]:
         answers = [found[0].answer for found in self.student.explain(samples)]
