@@ -1,0 +1,35 @@
+"""The bulletin as text classification."""
+
+from __future__ import annotations
+
+from elad_exp.tasks.bulletin.base import Bulletin
+from elad_exp.tasks.bulletin.reading import Reading
+from elad_exp.tasks.bulletin.weaknesses import NONE
+from elad_exp.tasks.bulletin.words import DESCRIPTIONS
+from elad_exp.types import Sample
+
+
+class BulletinTask(Bulletin):
+    """Which class a notice belongs to; arguments as of `Bulletin`."""
+
+    descriptions = DESCRIPTIONS
+
+    def kind(self, sample: Sample) -> str:
+        return "label"
+
+    def labels(self, sample: Sample) -> tuple[str, ...]:
+        return tuple(self.mix.classes)
+
+    def compared(self, right: str, predicted: str | None) -> list[tuple[str, str]]:
+        """One pair; a prediction that could not be read is `none`."""
+        return [(right, NONE if predicted is None else predicted)]
+
+    def _right(self, reading: Reading) -> str:
+        return reading.label
+
+    def _written(self, sample: Sample, answer: str) -> str:
+        return answer
+
+    def _answer(self, sample: Sample, text: str) -> str | None:
+        said = text.strip(" .*`\"'").casefold()
+        return said if said in self.mix.classes else None
