@@ -19,6 +19,7 @@ LAYERS = [
         "mistakes",
         "arguments",
         "record",
+        "building",
         "rerank",
         "assemble",
         "plan",
