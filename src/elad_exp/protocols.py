@@ -69,7 +69,9 @@ class Task(Protocol):
         ...
 
     def kind(self, sample: Sample) -> str:
-        """The family of the answers: `yes_no`, `choice`, `number`, `nli` or `open`."""
+        """The family of the answers: `yes_no`, `choice`, `number`, `nli`, `open`, `label` (a class
+        of a text) or `entities`.
+        """
         ...
 
     def labels(self, sample: Sample) -> tuple[str, ...] | None:

@@ -34,6 +34,13 @@ EXPERIMENTS: dict[str, list[str] | str] = {
 NEEDED = {
     "jsonl": ["dataset.path=mine.jsonl"],
     "own": ["dataset._target_=elad_exp.tasks.almanac.AlmanacTask"],
+    **{
+        name: ["dataset.path=mine"]
+        for name in (
+            *("text", "sib200_en", "sib200_zh", "snips_intents", "sentence_polarity"),
+            *("movie_reviews", "amazon_products", "entities", "wikigold"),
+        )
+    },
     "hf": ["dataset.name=me/mine", "dataset.columns.question=q", "dataset.columns.answer=a"],
 }
 GROUPS = ("budget", "dataset", "logger", "schedule", "selector", "stopping", "student", "teacher")

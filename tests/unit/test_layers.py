@@ -9,7 +9,7 @@ import elad_exp
 
 ROOT = Path(elad_exp.__file__).parent
 LAYERS = [
-    {"types", "protocols", "errors", "rng", "clock"},
+    {"types", "protocols", "errors", "rng", "clock", "entities"},
     {"assets", "f1", "metrics", "budget"},
     {"tasks", "data", "selectors", "teachers", "stopping", "lines"},
     {"rounds"},
