@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elad_exp.entities import Span, from_answer
 from elad_exp.rng import generator
 from elad_exp.types import Metric
-
-Span = tuple[str, int, int]
-"""Entity type, begin and end."""
 
 _RESAMPLES = 1000
 _NOTHING = "no samples to measure"
@@ -87,10 +85,24 @@ def span_f1(
     return Metric(value, len(gold), _interval(over_all, len(gold)), "bootstrap over samples")
 
 
+def label_measures(
+    gold: Sequence[str], predicted: Sequence[str | None], labels: Sequence[str]
+) -> dict[str, Metric]:
+    """What a classification task is measured by beside accuracy."""
+    return {"macro_f1": macro_f1(gold, predicted, labels)}
+
+
+def span_measures(
+    gold: Sequence[str], predicted: Sequence[str | None], types: Sequence[str]
+) -> dict[str, Metric]:
+    """What a task with entities is measured by: of canonical answers, None being without any."""
+    right = [from_answer(answer) for answer in gold]
+    found = [from_answer(answer) if answer else () for answer in predicted]
+    return {"span_f1": span_f1(right, found, types)}
+
+
 def _records(spans: Sequence[Sequence[Span]]) -> list[list[dict[str, Any]]]:
-    return [
-        [{"label": kind, "start": start, "end": end} for kind, start, end in own] for own in spans
-    ]
+    return [[{"label": s.type, "start": s.start, "end": s.end} for s in own] for own in spans]
 
 
 def _interval(statistic: Any, n: int) -> tuple[float, float]:

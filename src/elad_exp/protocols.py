@@ -107,25 +107,14 @@ class CheckableTask(Task, Protocol):
 
 
 @runtime_checkable
-class EntityTask(Task, Protocol):
-    """A task whose answers are the entities of a text, in a canonical form.
+class SpanTask(Task, Protocol):
+    """A task whose answers are the entities of a text (see `elad_exp.entities`)."""
 
-    `types` are the entity types in a fixed order, `descriptions` a sentence for each.
-    """
-
-    types: tuple[str, ...]
     descriptions: Mapping[str, str]
+    """Entity type -> what it means, in a fixed order."""
 
-    def tokens(self, sample: Sample) -> list[tuple[int, int]]:
-        """Begin and end of the tokens of the sample's text, in order."""
-        ...
-
-    def tags(self, sample: Sample, answer: str) -> list[str]:
-        """The tags (BIO2) of the tokens that a canonical answer gives."""
-        ...
-
-    def answer_of(self, sample: Sample, tags: Sequence[str]) -> str:
-        """The canonical answer that tags give; an `I-X` that continues nothing begins an X."""
+    def tokens(self, text: str) -> list[tuple[int, int]]:
+        """Begin and end of the tokens of a text, in order."""
         ...
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from elad_exp.entities import Place, Span, to_answer, tokens
 from elad_exp.protocols import Splits
 from elad_exp.types import Annotation, Explanation, Gold, GoldBook, Sample, Status, sample_id
 
@@ -62,10 +63,9 @@ class LabelToy:
 
 
 class EntityToy(LabelToy):
-    """Persons and towns; tokens by white space; an answer is TYPE@BEGIN-END for each."""
+    """Persons and towns."""
 
     name = "entity toy"
-    types = ("PERSON", "TOWN")
     descriptions: Mapping[str, str] = {"PERSON": "who acts", "TOWN": "where it is"}
 
     def __init__(self) -> None:
@@ -75,41 +75,13 @@ class EntityToy(LabelToy):
         found = super().load()
         gold = {}
         for text, _, name, town in NOTICES:
-            spans = [("PERSON", 0, len(name))]
-            spans += [("TOWN", (at := text.index(town)), at + len(town))]
-            gold[sample(text).id] = Gold(" ".join(f"{k}@{a}-{b}" for k, a, b in spans))
+            at = text.index(town)
+            spans = (Span("PERSON", 0, len(name)), Span("TOWN", at, at + len(town)))
+            gold[sample(text).id] = Gold(to_answer(spans))
         return Splits(found.pool, found.dev, found.test, GoldBook(gold), {"name": self.name})
 
-    def tokens(self, sample: Sample) -> list[tuple[int, int]]:
-        found, at = [], 0
-        for word in sample.question.replace(",", " ,").replace(".", " .").split():
-            start = sample.question.index(word, at)
-            at = start + len(word)
-            found.append((start, at))
-        return found
-
-    def tags(self, sample: Sample, answer: str) -> list[str]:
-        tokens = self.tokens(sample)
-        tags = ["O"] * len(tokens)
-        for one in answer.split():
-            kind, _, place = one.partition("@")
-            start, end = map(int, place.split("-"))
-            inside = [i for i, (a, b) in enumerate(tokens) if start <= a and b <= end]
-            for n, i in enumerate(inside):
-                tags[i] = f"{'I' if n else 'B'}-{kind}"
-        return tags
-
-    def answer_of(self, sample: Sample, tags: Sequence[str]) -> str:
-        found: list[list[Any]] = []
-        for tag, (start, end) in zip(tags, self.tokens(sample), strict=True):
-            part, _, kind = tag.partition("-")
-            if part == "I" and found and found[-1][0] == kind and found[-1][3]:
-                found[-1][2] = end
-            elif part != "O":
-                found.append([kind, start, end, True])
-            elif found:
-                found[-1][3] = False
-        return " ".join(f"{kind}@{start}-{end}" for kind, start, end, _ in found)
+    def tokens(self, text: str) -> list[Place]:
+        return tokens(text, "marks")
 
 
 def annotations(task: LabelToy) -> list[Annotation]:

@@ -142,7 +142,9 @@ def test_names_are_shared_between_types() -> None:
     task, splits = configured("bulletin_entities")
     types: dict[str, set[str]] = {}
     for sample in splits.pool:
-        for kind, start, end in task.spans(sample.question) or ():
+        for kind, start, end in (
+            (s.type, s.start, s.end) for s in task.spans(sample.question) or ()
+        ):
             types.setdefault(sample.question[start:end], set()).add(kind)
     assert sum(len(kinds) > 1 for kinds in types.values()) >= 15
     assert set(chain(*types.values())) == set(TYPES)
@@ -198,7 +200,7 @@ def test_an_answer_is_a_class_or_none(text: str, answer: str | None) -> None:
         ("Answer: RIVER: Port Dovan", None),
         ("Answer: Port Dovan", None),
         ("Answer: PLACE:", None),
-        ("Answer: DATE: 4 May; PLACE: Port Dovan", None),
+        ("Answer: DATE: 4 May; PLACE: Port Dovan", '[["PLACE",23,33],["DATE",37,42]]'),
         ("Answer: DATE: 4 Ma", None),
         ("nothing", None),
     ],

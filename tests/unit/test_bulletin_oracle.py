@@ -8,11 +8,12 @@ from itertools import pairwise
 
 import pytest
 
+from elad_exp.entities import from_answer, problem_of, to_answer
 from elad_exp.rng import generator
 from elad_exp.tasks.almanac.draw import Draw
 from elad_exp.tasks.bulletin import BulletinEntitiesTask, BulletinTask
 from elad_exp.tasks.bulletin.composing import Composer
-from elad_exp.tasks.bulletin.entities import canonical
+from elad_exp.tasks.bulletin.entities import CUT
 from elad_exp.tasks.bulletin.frames import PHENOMENA, WORDINGS
 from elad_exp.tasks.bulletin.weaknesses import Confusion, Evidence, Missing, Weaknesses
 from elad_exp.tasks.bulletin.words import CLASSES
@@ -66,8 +67,8 @@ def test_every_text_reads_as_it_was_made(world_seed: int) -> None:
         assert made.difficulty(text) == ("hard" if chosen else "easy")
         spans = made.spans(text)
         assert spans is not None
-        assert [(kind, text[start:end]) for kind, start, end in spans] == pick.noted, text
-        assert all(one[2] <= next_[1] for one, next_ in pairwise(spans))
+        assert [(s.type, text[s.start : s.end]) for s in spans] == pick.noted, text
+        assert all(one.end <= next_.start for one, next_ in pairwise(spans))
 
 
 def test_a_distractor_needs_another_class() -> None:
@@ -83,7 +84,9 @@ def test_splits_are_labelled_by_reading() -> None:
         assert task().label(sample.question) == gold.answer == gold.meta["label"]
         assert sorted(task().phenomena(sample.question)) == gold.meta["phenomena"]
         assert task().difficulty(sample.question) == gold.meta["difficulty"]
-        assert canonical(entities().spans(sample.question) or ()) == spans.gold[sample.id].answer
+        right = spans.gold[sample.id].answer
+        assert to_answer(entities().spans(sample.question) or ()) == right
+        assert not problem_of(sample.question, from_answer(right), CUT)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +264,7 @@ def test_a_missed_entity_type_is_written_about() -> None:
 
     def share(weaknesses: Weaknesses | None) -> float:
         texts = entities().write(150, 150, weaknesses, generator(0, "test"))
-        held = [{kind for kind, _, _ in entities().spans(text) or ()} for text in texts]
+        held = [{span.type for span in entities().spans(text) or ()} for text in texts]
         return sum("PRODUCT" in kinds for kinds in held) / len(held)
 
     assert share(None) < 0.5

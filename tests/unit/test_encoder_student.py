@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from transformers import AutoModelForSequenceClassification, BertConfig, BertModel
 
 from elad_exp.data.collate import IGNORE
+from elad_exp.entities import from_answer, tags_of_spans
 from elad_exp.errors import AssetError, ConfigError
-from elad_exp.protocols import EntityTask, Splits
+from elad_exp.protocols import SpanTask, Splits
 from elad_exp.student.build_encoder import (
     BuiltEncoder,
     PretrainedEncoder,
     TinyEncoder,
     build_encoder_tokenizer,
 )
-from elad_exp.student.tagger import first_pieces, tag_set
+from elad_exp.student.tagger import begun, first_pieces, tag_set
 from elad_exp.types import GoldBook
 from tests.unit.label_toys import EntityToy, LabelToy, annotations, sample, taught
 
@@ -142,14 +143,14 @@ def test_a_text_that_does_not_fit_is_told_and_not_learnt() -> None:
 
 def test_only_first_pieces_carry_tags() -> None:
     task, built = learnt(EntityToy)
-    assert isinstance(task, EntityTask)
+    assert isinstance(task, SpanTask)
     [first, *_] = annotations(task)
     row = built.encoder(task, train_on="full").whole(first)
     assert row is not None
     learnt_labels = [n for n in row.labels if n != IGNORE]
-    assert [built.outputs[n] for n in learnt_labels] == task.tags(
-        first.sample, first.explanation.answer
-    )
+    spans = from_answer(first.explanation.answer)
+    tags = tags_of_spans(spans, task.tokens(first.sample.question))
+    assert [built.outputs[n] for n in learnt_labels] == tags
     assert len(row.labels) == len(row.ids) > len(learnt_labels)
     assert row.labels[0] == row.labels[-1] == IGNORE
 
@@ -278,6 +279,11 @@ def test_tasks_that_no_encoder_can_answer_are_refused(
 def test_shapes_that_make_no_model_are_refused(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         tiny(LabelToy(), **changes)
+
+
+def test_an_entity_that_was_not_begun_begins() -> None:
+    said = ["I-A", "I-A", "I-B", "O", "I-B", "B-B", "I-B"]
+    assert begun(said) == ["B-A", "I-A", "B-B", "O", "B-B", "B-B", "I-B"]
 
 
 def test_tags_of_types() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
+from elad_exp.entities import Span
 from elad_exp.f1 import macro_f1, span_f1
 
 LABELS = ("a", "b", "c")
@@ -30,8 +31,8 @@ def test_what_is_no_label_helps_nobody_and_harms_its_own_label_alone() -> None:
 
 
 def test_span_f1_counts_spans_of_the_same_type_and_place() -> None:
-    gold = [[("PER", 0, 3), ("LOC", 5, 9)], [], [("PER", 2, 4)]]
-    predicted = [[("PER", 0, 3), ("PER", 5, 9)], [("LOC", 0, 1)], [("PER", 2, 5)]]
+    gold = [[Span("PER", 0, 3), Span("LOC", 5, 9)], [], [Span("PER", 2, 4)]]
+    predicted = [[Span("PER", 0, 3), Span("PER", 5, 9)], [Span("LOC", 0, 1)], [Span("PER", 2, 5)]]
     metric = span_f1(gold, predicted, ("PER", "LOC"))
     assert metric.value == pytest.approx(2 * 1 / (3 + 4))
     assert span_f1([[]], [[]], ("PER",)).value == 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from elad_exp.entities import from_answer
 from elad_exp.errors import ConfigError
-from elad_exp.protocols import EntityTask, Splits, Task
+from elad_exp.protocols import SpanTask, Splits, Task
 from elad_exp.selectors.query import draw_uniform, initial_query
 from elad_exp.types import Query, QueryItem, Sample
 
@@ -82,13 +83,12 @@ def gold_classes(
         ConfigError: Answers are open.
     """
     gold = splits.gold
-    if isinstance(task, EntityTask):
-        entities = task
+    if isinstance(task, SpanTask):
 
         def types(sample: Sample) -> Iterable[str]:
-            return {t[2:] for t in entities.tags(sample, gold[sample.id].answer) if t != "O"}
+            return {span.type for span in from_answer(gold[sample.id].answer)}
 
-        return task.types, types
+        return tuple(task.descriptions), types
     labels = task.labels(splits.pool[0])
     if labels is None:
         raise ConfigError(

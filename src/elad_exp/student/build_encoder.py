@@ -23,8 +23,9 @@ from transformers import (
 from elad_exp.assets.models import resolve_model
 from elad_exp.data.collate import IGNORE, Encoded
 from elad_exp.data.labels import LabelEncoder, collate_labels, label_loss
+from elad_exp.entities import from_answer, tags_of_spans
 from elad_exp.errors import AssetError, ConfigError
-from elad_exp.protocols import EntityTask, Splits, Task
+from elad_exp.protocols import SpanTask, Splits, Task
 from elad_exp.rng import derive_seed
 from elad_exp.selectors.query import draw_uniform
 from elad_exp.student.build import OnProgress, ignore
@@ -62,7 +63,7 @@ class BuiltEncoder:
             "tokens_per_batch": self.tokens_per_batch,
             "inference_dtype": self.inference_dtype,
         }
-        if isinstance(task, EntityTask):
+        if isinstance(task, SpanTask):
             return TaggerEngine(self.model, self.tokenizer, task, **settings)
         return ClassifierEngine(self.model, self.tokenizer, task, labels=self.outputs, **settings)
 
@@ -77,20 +78,22 @@ class BuiltEncoder:
         def label(annotation: Annotation, length: int) -> list[int]:
             return [numbers[_answer(annotation)]]
 
-        def tags(annotation: Annotation, length: int) -> list[int]:
-            assert isinstance(task, EntityTask)
+        def tagged(annotation: Annotation, length: int) -> list[int]:
+            assert isinstance(task, SpanTask)
             sample = annotation.sample
             found = self.tokenizer(
                 sample.question, split_special_tokens=True, return_offsets_mapping=True
             )
             labels = [IGNORE] * length
-            pieces = first_pieces(found.offset_mapping, task.tokens(sample))
-            for piece, tag in zip(pieces, task.tags(sample, _answer(annotation)), strict=True):
+            places = task.tokens(sample.question)
+            pieces = first_pieces(found.offset_mapping, places)
+            tags = tags_of_spans(from_answer(_answer(annotation)), places)
+            for piece, tag in zip(pieces, tags, strict=True):
                 if piece is not None:
                     labels[piece] = numbers[tag]
             return labels
 
-        own = tags if isinstance(task, EntityTask) else label
+        own = tagged if isinstance(task, SpanTask) else label
         return LabelEncoder(ids, own, max_length=self.max_length)
 
     def collate(self, batch: Sequence[Encoded]) -> dict[str, Tensor]:
@@ -115,8 +118,8 @@ def outputs_of(task: Task, splits: Splits) -> tuple[str, ...]:
     Raises:
         ConfigError: The answers are open, or there is one label only.
     """
-    if isinstance(task, EntityTask):
-        return tag_set(task.types)
+    if isinstance(task, SpanTask):
+        return tag_set(tuple(task.descriptions))
     labels = task.labels(splits.pool[0])
     if labels is None:
         raise ConfigError(
@@ -189,7 +192,7 @@ class PretrainedEncoder:
         if self.dropout is not None:
             config.hidden_dropout_prob = config.attention_probs_dropout_prob = self.dropout
         kind = AutoModelForSequenceClassification
-        if isinstance(task, EntityTask):
+        if isinstance(task, SpanTask):
             kind = AutoModelForTokenClassification
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "head"))
@@ -276,7 +279,7 @@ class TinyEncoder:
         )
         _label(config, outputs)
         kind = BertForSequenceClassification
-        if isinstance(task, EntityTask):
+        if isinstance(task, SpanTask):
             kind = BertForTokenClassification
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "init"))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from elad_exp.protocols import EntityTask
+from elad_exp.entities import spans_of_tags, to_answer
+from elad_exp.protocols import SpanTask
 from elad_exp.student.encoder import EncoderEngine
 from elad_exp.types import Explanation, Sample
 
@@ -43,11 +44,11 @@ def first_pieces(
 class TaggerEngine(EncoderEngine):
     """A tag for every token of a text; a token's first piece decides."""
 
-    task: EntityTask
+    task: SpanTask
 
     def __init__(self, *given: Any, **settings: Any) -> None:
         super().__init__(*given, **settings)
-        self.tags = tag_set(self.task.types)
+        self.tags = tag_set(tuple(self.task.descriptions))
 
     def text(self, sample: Sample) -> str:
         return sample.question
@@ -59,8 +60,20 @@ class TaggerEngine(EncoderEngine):
         found = self.tokenizer(
             sample.question, split_special_tokens=True, return_offsets_mapping=True
         )
-        pieces = first_pieces(found.offset_mapping, self.task.tokens(sample))
+        places = self.task.tokens(sample.question)
+        pieces = first_pieces(found.offset_mapping, places)
         tags = [OUTSIDE if p is None else self.tags[drawn[p]] for p in pieces]
         known = [p for p in pieces if p is not None]
         sure = float(np.mean([logp[p, drawn[p]] for p in known])) if known else 0.0
-        return Explanation((), self.task.answer_of(sample, tags), logprob=sure)
+        answer = to_answer(spans_of_tags(begun(tags), places))
+        return Explanation((), answer, logprob=sure)
+
+
+def begun(tags: Sequence[str]) -> list[str]:
+    """BIO2 out of what a model says: an `I-X` that goes on with no X begins one."""
+    found, before = [], OUTSIDE
+    for tag in tags:
+        begins = tag.startswith("I-") and before[2:] != tag[2:]
+        found.append(f"B-{tag[2:]}" if begins else tag)
+        before = tag
+    return found

@@ -30,13 +30,14 @@ from elad_exp.data.rows import Row
 from elad_exp.data.table import RowTable
 from elad_exp.entities import TOKENS, Place, check_type, from_answer, tokens
 from elad_exp.errors import ConfigError, DataError
+from elad_exp.f1 import label_measures, span_measures
 from elad_exp.protocols import Splits
 from elad_exp.tasks.answers import Answers
 from elad_exp.tasks.described import Described, Named, described
 from elad_exp.tasks.entity_answers import Entities
 from elad_exp.tasks.hub import TaskFromHub
 from elad_exp.tasks.label import OneLabel
-from elad_exp.types import Sample
+from elad_exp.types import GoldBook, Metric, Sample
 
 
 class TextTask(TaskFromHub):
@@ -200,6 +201,14 @@ class TextClassificationTask(TextTask):
     def names_in(self, answer: str) -> list[str]:
         return [answer]
 
+    def measures(
+        self, samples: Sequence[Sample], answers: Sequence[str | None], gold: GoldBook
+    ) -> dict[str, Metric]:
+        """Macro F1."""
+        return label_measures(
+            [gold[s.id].answer for s in samples], answers, list(self.descriptions)
+        )
+
     def vocabulary(self) -> tuple[str, ...]:
         return tuple(f"Answer: {name}" for name in self.descriptions)
 
@@ -287,6 +296,13 @@ class EntityTask(TextTask):
 
     def write_answer(self, sample: Sample, answer: str) -> str:
         return Entities(by=self.by).write(sample, answer)
+
+    def measures(
+        self, samples: Sequence[Sample], answers: Sequence[str | None], gold: GoldBook
+    ) -> dict[str, Metric]:
+        """F1 of spans."""
+        right = [gold[s.id].answer for s in samples]
+        return span_measures(right, answers, list(self.descriptions))
 
     def vocabulary(self) -> tuple[str, ...]:
         return ("Answer: none", *(f"Answer: {name}: ; " for name in self.descriptions))

@@ -11,10 +11,11 @@ from functools import cached_property
 
 import numpy as np
 
+from elad_exp.entities import Span
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import Splits
 from elad_exp.tasks.bulletin.frames import FRAMES, PHENOMENA
-from elad_exp.tasks.bulletin.reading import Grammar, Reading, Span
+from elad_exp.tasks.bulletin.reading import Grammar, Reading
 from elad_exp.tasks.bulletin.sampling import Mix, generate
 from elad_exp.tasks.bulletin.weaknesses import Evidence, Weaknesses, analyse
 from elad_exp.tasks.bulletin.words import ACTS, CLASSES
@@ -148,7 +149,7 @@ class Bulletin(ABC):
         return reading.label if reading else None
 
     def spans(self, text: str) -> tuple[Span, ...] | None:
-        """(type, start, end) of the entities in order; None for a text not of the grammar."""
+        """The entities in order; None for a text not of the grammar."""
         reading = self._grammar.read(text)
         return reading.spans if reading else None
 

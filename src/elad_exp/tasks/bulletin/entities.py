@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 
+from elad_exp.entities import Place, from_answer, to_answer, tokens
+from elad_exp.f1 import span_measures
 from elad_exp.tasks.bulletin.base import Bulletin
-from elad_exp.tasks.bulletin.reading import Reading, Span
+from elad_exp.tasks.bulletin.reading import Reading
 from elad_exp.tasks.bulletin.weaknesses import NONE
 from elad_exp.tasks.bulletin.world import TYPES
-from elad_exp.types import Sample
+from elad_exp.tasks.entity_answers import Entities
+from elad_exp.types import GoldBook, Metric, Sample
+
+CUT = "marks"
+_ANSWERS = Entities(tuple(TYPES), CUT)
 
 
 class BulletinEntitiesTask(Bulletin):
@@ -24,6 +28,16 @@ class BulletinEntitiesTask(Bulletin):
     def labels(self, sample: Sample) -> None:
         return None
 
+    def tokens(self, text: str) -> list[Place]:
+        """Where the tokens of a notice stand."""
+        return tokens(text, CUT)
+
+    def measures(
+        self, samples: Sequence[Sample], answers: Sequence[str | None], gold: GoldBook
+    ) -> dict[str, Metric]:
+        """F1 of spans."""
+        return span_measures([gold[s.id].answer for s in samples], answers, list(TYPES))
+
     def compared(self, right: str, predicted: str | None) -> list[tuple[str, str]]:
         """A pair of types for each entity and each one that was made up.
 
@@ -31,7 +45,7 @@ class BulletinEntitiesTask(Bulletin):
         `none`; what is no entity, but predicted as one, is `none` on the right side.
         """
         gold, found = (
-            {(start, end): kind for kind, start, end in json.loads(answer or "[]")}
+            {(s.start, s.end): s.type for s in from_answer(answer or "[]")}
             for answer in (right, predicted)
         )
         pairs: list[tuple[str, str]] = []
@@ -44,34 +58,10 @@ class BulletinEntitiesTask(Bulletin):
         return [*pairs, *((NONE, kind) for place, kind in found.items() if place not in met)]
 
     def _right(self, reading: Reading) -> str:
-        return canonical(reading.spans)
+        return to_answer(reading.spans)
 
     def _written(self, sample: Sample, answer: str) -> str:
-        named = [f"{kind}: {sample.question[a:b]}" for kind, a, b in json.loads(answer)]
-        return "; ".join(named) or NONE
+        return _ANSWERS.write(sample, answer)
 
     def _answer(self, sample: Sample, text: str) -> str | None:
-        return None if (spans := located(sample.question, text)) is None else canonical(spans)
-
-
-def canonical(spans: Sequence[Span]) -> str:
-    """The canonical answer: JSON of [type, start, end], by start."""
-    ordered = sorted(spans, key=lambda span: span[1])
-    return json.dumps([list(span) for span in ordered], separators=(",", ":"))
-
-
-def located(text: str, answer: str) -> list[Span] | None:
-    """The spans of `TYPE: mention; TYPE: mention`, each mention looked up after the one before.
-
-    None where a type is not known, or a mention is not in the text from there on.
-    """
-    spans: list[Span] = []
-    end = 0
-    for part in [] if answer.casefold() in (NONE, "") else answer.split(";"):
-        kind, _, mention = (piece.strip() for piece in part.partition(":"))
-        match = re.compile(rf"\b{re.escape(mention)}\b").search(text, end) if mention else None
-        if kind not in TYPES or match is None:
-            return None
-        spans.append((kind, match.start(), match.end()))
-        end = match.end()
-    return spans
+        return _ANSWERS.read(sample, text)

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from elad_exp.entities import Span
 from elad_exp.tasks.bulletin.frames import DECIDING, FRAMES, LEAD, PHENOMENA
 from elad_exp.tasks.bulletin.words import ACTS
 from elad_exp.tasks.bulletin.world import MONTHS, WEEKDAYS, Cue, World
-
-Span = tuple[str, int, int]
-"""Type, start and end (half-open) of an entity, by character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ class Grammar:
             if slot.isupper():
                 if slot != "DATE" and value not in self._names[slot]:
                     return None
-                spans.append((slot, start, start + len(value)))
+                spans.append(Span(slot, start, start + len(value)))
                 continue
             found = self._act(value, start) if slot.endswith("act") else self._cue(value)
             if found is None:
@@ -124,7 +122,7 @@ class Grammar:
             spans += found[1]
             if slot in DECIDING:
                 cues.append(found[0])
-        return tuple(cues), tuple(sorted(spans, key=lambda span: span[1]))
+        return tuple(cues), tuple(sorted(spans, key=lambda span: span.start))
 
     def _cue(self, phrase: str) -> tuple[Cue, tuple[Span, ...]] | None:
         cue = self._cues.get(phrase)

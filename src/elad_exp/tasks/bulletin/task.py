@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from elad_exp.f1 import label_measures
 from elad_exp.tasks.bulletin.base import Bulletin
 from elad_exp.tasks.bulletin.reading import Reading
 from elad_exp.tasks.bulletin.weaknesses import NONE
 from elad_exp.tasks.bulletin.words import DESCRIPTIONS
-from elad_exp.types import Sample
+from elad_exp.types import GoldBook, Metric, Sample
 
 
 class BulletinTask(Bulletin):
@@ -19,6 +22,12 @@ class BulletinTask(Bulletin):
 
     def labels(self, sample: Sample) -> tuple[str, ...]:
         return tuple(self.mix.classes)
+
+    def measures(
+        self, samples: Sequence[Sample], answers: Sequence[str | None], gold: GoldBook
+    ) -> dict[str, Metric]:
+        """Macro F1."""
+        return label_measures([gold[s.id].answer for s in samples], answers, list(self.mix.classes))
 
     def compared(self, right: str, predicted: str | None) -> list[tuple[str, str]]:
         """One pair; a prediction that could not be read is `none`."""

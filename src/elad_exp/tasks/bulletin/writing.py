@@ -75,7 +75,7 @@ class Writer:
             for _ in range(_REDRAWS):
                 text = new_text(composer, label, phenomena, other, taken=taken)
                 reading = self._grammar.read(text)
-                if kind is None or (reading and kind in {span[0] for span in reading.spans}):
+                if kind is None or (reading and kind in {span.type for span in reading.spans}):
                     break
             else:
                 raise ConfigError(f"bulletin: no {label!r} text with an entity of type {kind!r}")
