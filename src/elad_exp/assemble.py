@@ -199,6 +199,7 @@ class Assembly:
             engine.dropout_distributions([(splits.pool[0], ())], passes=2, seed=config.seed)
         encoder = student.encoder(task, train_on=config.optim.train_on)
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder)
+        teacher.annotated = lambda: [a.sample for a in rounds.pool.labelled]
         module = StudentModule(
             student.model,
             engine,

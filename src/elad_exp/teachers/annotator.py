@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from elad_exp.budget.budget import Limits
 from elad_exp.teachers.calling import Calling
-from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Usage
+from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Sample, Usage
 
 
 class Ask(Protocol):
@@ -108,4 +108,10 @@ class LessonAnnotator(Annotator, Protocol):
 
     async def write(self, lesson: Lesson, ask: Ask) -> list[Annotation]:
         """The annotations of one lesson. Every call goes through `ask`, one after the other."""
+        ...
+
+    def sift(
+        self, annotations: Sequence[Annotation], earlier: Sequence[Sample]
+    ) -> list[Annotation]:
+        """The annotations of all lessons, in order, without use where they say nothing new."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -16,7 +16,7 @@ from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.calling import Progress
 from elad_exp.teachers.pace import shared_pace
 from elad_exp.teachers.purchase import Purchase
-from elad_exp.types import Annotation, Query, Spent
+from elad_exp.types import Annotation, Query, Sample, Spent
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class MeteredTeacher:
         interrupted: Called before each reservation and while waiting; raises to stop. Nothing new
             is sent then, and open calls get a while to come back.
         on_progress: Called after each annotation.
+        annotated: What is annotated already.
 
     Attributes:
         last_refusal: Why the last query was cut short, or None if it was not.
@@ -78,10 +79,12 @@ class MeteredTeacher:
         wall_clock: Callable[[], float],
         interrupted: Callable[[], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        annotated: Callable[[], Sequence[Sample]] = tuple,
     ) -> None:
         self.annotator, self.store = annotator, store
         self.limits, self.run_id, self.wall_clock = limits, run_id, wall_clock
         self.interrupted, self.on_progress = interrupted, on_progress
+        self.annotated = annotated
         self.name, self.mode = annotator.name, annotator.mode
         calling = annotator.calling
         self.pace = shared_pace(

@@ -133,7 +133,10 @@ class Purchase:
             await self._all([self._study(self.annotator, planned)])
             self.total = sum(lesson.size for lesson in planned)
             await self._all(self._lessons(self.annotator, planned))
-        return [one for n in sorted(self._bought) for one in self._bought[n]]
+        bought = [one for n in sorted(self._bought) for one in self._bought[n]]
+        if isinstance(self.annotator, LessonAnnotator):
+            return self.annotator.sift(bought, self.teacher.annotated())
+        return bought
 
     async def _all(self, jobs: Sequence[Job]) -> None:
         if not jobs or self.refusal:

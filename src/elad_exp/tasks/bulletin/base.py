@@ -8,6 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,13 @@ from elad_exp.protocols import Splits
 from elad_exp.tasks.bulletin.frames import FRAMES, PHENOMENA
 from elad_exp.tasks.bulletin.reading import Grammar, Reading
 from elad_exp.tasks.bulletin.sampling import Mix, generate
-from elad_exp.tasks.bulletin.weaknesses import Evidence, Weaknesses, analyse
+from elad_exp.tasks.bulletin.weaknesses import (
+    Confusion,
+    Evidence,
+    Missing,
+    Weaknesses,
+    analyse,
+)
 from elad_exp.tasks.bulletin.words import ACTS, CLASSES
 from elad_exp.tasks.bulletin.world import MONTHS, WEEKDAYS, World, invent_world
 from elad_exp.tasks.bulletin.writing import Writer
@@ -177,6 +184,48 @@ class Bulletin(ABC):
         """`n_easy` easy and then `n_hard` hard new texts without labels, see `writing`."""
         writer = Writer(self.world, self._grammar, classes=self.mix.classes, known=self._known)
         return writer.write(n_easy, n_hard, weaknesses, rng)
+
+    def studied(self, evidence: Sequence[Evidence]) -> dict[str, Any]:
+        """`analyse` as a teacher replies it."""
+        found = self.analyse(evidence)
+        return {
+            "confused": [
+                {"right": c.right, "predicted": c.predicted, "evidence": list(c.evidence)}
+                | {"score": c.score}
+                for c in found.confusions
+            ],
+            "missing": [
+                {"phenomenon": m.phenomenon, "evidence": list(m.evidence), "score": m.score}
+                for m in found.phenomena
+            ],
+            "text": found.text,
+        }
+
+    def written(
+        self,
+        easy: int,
+        hard: int,
+        weaknesses: Mapping[str, Any] | None,
+        rng: np.random.Generator,
+    ) -> list[str]:
+        """`write`, aimed at weaknesses that were named as of `studied`."""
+        aims = None
+        if weaknesses is not None:
+            aims = Weaknesses(
+                tuple(
+                    Confusion(c["right"], c["predicted"], (), c.get("score", 1.0))
+                    for c in weaknesses["confused"]
+                ),
+                tuple(
+                    Missing(m["phenomenon"], (), m.get("score", 1.0)) for m in weaknesses["missing"]
+                ),
+            )
+        return self.write(easy, hard, aims, rng)
+
+    def right(self, text: str) -> str | None:
+        """The canonical answer to any text of the grammar; None for another text."""
+        reading = self._grammar.read(text)
+        return self._right(reading) if reading else None
 
     @abstractmethod
     def compared(self, right: str, predicted: str | None) -> list[tuple[str, str]]:
