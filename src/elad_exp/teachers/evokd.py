@@ -131,7 +131,7 @@ class EvoKDTeacher(ABC):
     def request(
         self, step: str, prompt: str, *, most_tokens: int, plan: Mapping[str, Any]
     ) -> Request:
-        """The call that asks for a step.
+        """The call that asks for a step, without what comes after it.
 
         Args:
             step: `analyse`, `write`, `write_labelled` or `label`.
@@ -139,6 +139,10 @@ class EvoKDTeacher(ABC):
             most_tokens: Of the reply.
             plan: What the step is about beside the prompt; primitives.
         """
+
+    @abstractmethod
+    def read_tokens(self, text: str) -> int:
+        """At most so many tokens are read of a text."""
 
     @abstractmethod
     async def answer(self, step: str, request: Request, plan: Mapping[str, Any]) -> Answer:
@@ -232,7 +236,14 @@ class EvoKDTeacher(ABC):
             values["form"] = form_of(self.task)
         prompt = prompt_of(step).render(**values)
         try:
-            found = await self._say(step, prompt, ask, plan, most_tokens=64 * lesson.size + 64)
+            found = await self._say(
+                step,
+                prompt,
+                ask,
+                plan,
+                most_tokens=_written(lesson.size),
+                ahead=() if self.one_call else self._label_bounds(lesson.size),
+            )
         except Unusable as error:
             log.warning("%s cannot be used: %s", lesson.name, error)
             return []
@@ -261,7 +272,14 @@ class EvoKDTeacher(ABC):
             "vote": vote,
         }
         try:
-            found = await self._say("label", prompt, ask, mine, most_tokens=32 * len(texts) + 32)
+            found = await self._say(
+                "label",
+                prompt,
+                ask,
+                mine,
+                most_tokens=_answered(len(texts)),
+                ahead=self._label_bounds(len(texts))[vote + 1 :],
+            )
         except Unusable as error:
             log.warning("labels of lesson %d cannot be used: %s", plan["number"], error)
             return []
@@ -336,15 +354,35 @@ class EvoKDTeacher(ABC):
             for a in annotations
         ]
 
+    def _label_bounds(self, n: int) -> list[Usage]:
+        """The most that each look at `n` texts can cost which are not written yet."""
+        frame = prompt_of("label").render(
+            **about(self.task, self.descriptions), form=form_of(self.task), texts=""
+        )
+        # Of every text its number as well.
+        read = self.read_tokens(frame) + _written(n) + 4 * n
+        return [Usage(read, _answered(n))] * self.votes
+
     async def _say(
-        self, step: str, prompt: str, ask: Ask, plan: Mapping[str, Any], *, most_tokens: int
+        self,
+        step: str,
+        prompt: str,
+        ask: Ask,
+        plan: Mapping[str, Any],
+        *,
+        most_tokens: int,
+        ahead: Sequence[Usage] = (),
     ) -> Any:
-        """What is replied to a step.
+        """What is replied to a step, for which the calls `ahead` are set aside as well.
 
         Raises:
             Unusable: It does not fit the step's schema.
         """
-        request = self.request(step, prompt, most_tokens=most_tokens, plan=plan)
+        request = replace(
+            self.request(step, prompt, most_tokens=most_tokens, plan=plan),
+            ahead=sum(ahead, Usage()),
+            ahead_calls=len(ahead),
+        )
 
         async def call() -> Answer:
             return await self.answer(step, request, plan)
@@ -353,6 +391,16 @@ class EvoKDTeacher(ABC):
         if reply.status is not Status.OK:
             raise Unusable(reply.reason or str(reply.status))
         return read(reply.text, SCHEMAS[step])
+
+
+def _written(n: int) -> int:
+    """Tokens of a reply with `n` texts, at most."""
+    return 64 * n + 64
+
+
+def _answered(n: int) -> int:
+    """Tokens of a reply with `n` answers, at most."""
+    return 32 * n + 32
 
 
 def _wrong(item: QueryItem) -> bool:

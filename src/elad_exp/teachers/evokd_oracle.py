@@ -73,6 +73,9 @@ class OracleLessons(EvoKDTeacher):
         }
         return Request(fields, Usage(count_tokens(prompt), most_tokens))
 
+    def read_tokens(self, text: str) -> int:
+        return count_tokens(text)
+
     async def answer(self, step: str, request: Request, plan: Mapping[str, Any]) -> Answer:
         text = reply_text(getattr(self, f"_{step}")(plan))
         usage = Usage(request.bound.prompt_tokens, count_tokens(text))
