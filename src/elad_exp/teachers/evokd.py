@@ -208,7 +208,7 @@ class EvoKDTeacher(ABC):
             **about(self.task, self.descriptions), evidence=evidence_text(self.task, items)
         )
         try:
-            found = await self._say("analyse", prompt, ask, plan, most_tokens=512)
+            found = await self._say("analyse", prompt, ask, plan, most_tokens=512 + 64 * len(items))
         except Unusable as error:
             log.warning("round %d: the analysis cannot be used (%s)", query.round, error)
             return None
@@ -241,7 +241,7 @@ class EvoKDTeacher(ABC):
                 prompt,
                 ask,
                 plan,
-                most_tokens=_written(lesson.size),
+                most_tokens=_written(lesson.size) + self.one_call * _answered(lesson.size),
                 ahead=() if self.one_call else self._label_bounds(lesson.size),
             )
         except Unusable as error:
