@@ -29,10 +29,11 @@ from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
-from elad_exp.selectors.components import check_also
+from elad_exp.selectors.components import OF_STEPS, check_also
 from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.settings import check_needs, scorer_options, scoring_problems
+from elad_exp.selectors.shots import first_query
 from elad_exp.student.built import Asked, Built
 from elad_exp.student.module import StudentModule
 from elad_exp.student.precision import choose_dtype
@@ -180,6 +181,8 @@ class Assembly:
         # What can be wrong comes before the student, which can take minutes.
         teacher = self._teacher(task, splits, limits)
         selector = build(config.selector)
+        if shots := config.schedule.shots:
+            first_query(task, splits, splits.pool, initial_size=None, shots=shots, seed=config.seed)
         also = self.plain["selection"]["also_score"]
         check_needs(selector.needs, also, task, splits.pool[0])
         rules = [build(rule) for rule in config.stopping.values()]
@@ -189,7 +192,7 @@ class Assembly:
             student: Built = build(config.student).build(
                 task, splits, seed=config.seed, on_progress=self._exercised
             )
-        _check_training(student, config.optim)
+        _check_steps(student, config.optim, selector)
         engine = student.engine(task)
         engine.interrupted = self.interrupted
         engine.on_progress = self.console.advance
@@ -343,10 +346,15 @@ class Assembly:
         return trainer, next(c for c in callbacks if isinstance(c, Stopping))
 
 
-def _check_training(student: Built, optim: DictConfig) -> None:
-    """Raises ConfigError where training asks for steps, and the student writes none."""
+def _check_steps(student: Built, optim: DictConfig, selector: Selector) -> None:
+    """Raises ConfigError where training or selection needs steps, and the student writes none."""
     if student.writes_steps:
         return
+    if needed := sorted(selector.needs & OF_STEPS):
+        raise ConfigError(
+            f"selector={selector.name} needs {', '.join(needed)}, and this student labels texts "
+            "and writes no steps; choose e.g. answer_entropy, margin, bald, k_center or random"
+        )
     for key, without in (("train_on", "full"), ("early_answer_fraction", 0)):
         if optim[key] != without:
             raise ConfigError(
