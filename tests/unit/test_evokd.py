@@ -22,6 +22,7 @@ from elad_exp.rng import generator
 from elad_exp.tasks.bulletin.entities import BulletinEntitiesTask
 from elad_exp.tasks.bulletin.task import BulletinTask
 from elad_exp.teachers.annotator import Lesson, LessonAnnotator
+from elad_exp.teachers.calling import Billed, CallFailed
 from elad_exp.teachers.evokd import EvoKDTeacher
 from elad_exp.teachers.evokd_oracle import OracleLessons
 from elad_exp.teachers.lessons import prompt_of
@@ -358,3 +359,39 @@ def test_lessons_differ_by_round_number_and_seed() -> None:
         tuple(task.written(2, 2, None, generator(seed, "lesson", r, n))) for seed, r, n in plans
     }
     assert len(texts) == 4
+
+
+def test_a_lesson_that_fails_costs_no_other(tmp_path: Path, monkeypatch: Any) -> None:
+    task, splits = bulletin()
+    teacher = OracleLessons(task, splits.gold, texts=15, lesson_size=5)
+    answer = OracleLessons.answer
+
+    async def failing(self: OracleLessons, step: str, request: Request, plan: Any) -> Answer:
+        if step == "label" and plan["number"] == 1:
+            raise CallFailed("no such model", billed=Billed.NO, retry=False)
+        return await answer(self, step, request, plan)
+
+    monkeypatch.setattr(OracleLessons, "answer", failing)
+    with Store(tmp_path / "store.sqlite") as store:
+        bought = metered(store, teacher)
+        found = bought.annotate(predictions(BulletinTask))
+        assert len(found) == 10
+        assert bought.last_refusal is None
+        assert bought.spent().annotations == 15  # its texts were written and are paid for
+        assert store._select("SELECT * FROM holds") == []
+
+
+def test_a_study_that_fails_leaves_a_query_without_annotations(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    task, splits = bulletin()
+    teacher = OracleLessons(task, splits.gold)
+
+    async def failing(self: OracleLessons, *given: Any) -> Answer:
+        raise CallFailed("busy", billed=Billed.NO, retry=False)
+
+    monkeypatch.setattr(OracleLessons, "answer", failing)
+    with Store(tmp_path / "store.sqlite") as store:
+        bought = metered(store, teacher)
+        assert bought.annotate(predictions(BulletinTask)) == []
+        assert bought.spent().annotations == 0
