@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 from elad_exp.budget.budget import Limits
-from elad_exp.data.near import near_pairs
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.teachers.annotator import Ask, Lesson
@@ -32,6 +31,7 @@ from elad_exp.teachers.lessons import (
     weaknesses_text,
 )
 from elad_exp.teachers.replies import Unusable, read
+from elad_exp.teachers.sift import sifted
 from elad_exp.types import (
     Annotation,
     Answer,
@@ -324,35 +324,10 @@ class EvoKDTeacher(ABC):
     def sift(
         self, annotations: Sequence[Annotation], earlier: Sequence[Sample]
     ) -> list[Annotation]:
-        """The same, but for texts that say what an earlier one says: these are not usable.
-
-        Args:
-            annotations: Of a round, in order.
-            earlier: What is annotated already.
-        """
-        fine = [a for a in annotations if a.status is Status.OK and a.teacher != GIVEN]
-        seen = {sample.id: "an earlier text" for sample in earlier}
-        reasons: dict[int, str] = {}
-        for annotation in fine:
-            if annotation.sample.id in seen:
-                reasons[id(annotation)] = f"the same as {seen[annotation.sample.id]}"
-            seen.setdefault(annotation.sample.id, "another of this round")
-        if self.near_duplicates:
-            left = [a for a in fine if id(a) not in reasons]
-            texts = [(sample.id, sample.question) for sample in earlier]
-            texts += [(a.sample.id, a.sample.question) for a in left]
-            near = {pair.second: pair for pair in near_pairs(texts)}
-            for annotation in left:
-                if pair := near.get(annotation.sample.id):
-                    reasons[id(annotation)] = (
-                        f"nearly the same as {pair.first} ({pair.similarity:.2f})"
-                    )
-        return [
-            replace(a, explanation=None, status=Status.UNPARSED, reason=reasons[id(a)])
-            if id(a) in reasons
-            else a
-            for a in annotations
-        ]
+        """See `sift.sifted`; what is given is no text of this teacher."""
+        if all(a.teacher == GIVEN for a in annotations):
+            return list(annotations)
+        return sifted(annotations, earlier, near_duplicates=self.near_duplicates)
 
     def _label_bounds(self, n: int) -> list[Usage]:
         """The most that each look at `n` texts can cost which are not written yet."""
