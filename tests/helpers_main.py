@@ -29,6 +29,23 @@ SIZES = [
     "trainer.threads=1",
 ]
 TINY = ["+experiment=quickstart", *SIZES]
+LESSONS = [
+    "dataset.n_pool=200",
+    "dataset.n_dev=10",
+    "dataset.n_test=20",
+    "student.d_model=16",
+    "student.heads=2",
+    "student.vocab_size=600",
+    "optim.batch_size=4",
+    "schedule.rounds=3",
+    "schedule.shots=2",
+    "schedule.query_size=10",
+    "schedule.steps_per_round=3",
+    "teacher.texts=8",
+    "teacher.lesson_size=4",
+    "trainer.accelerator=cpu",
+    "trainer.threads=1",
+]
 
 
 def run(path: Path, *overrides: str) -> int:

@@ -22,19 +22,19 @@ from elad_exp.callbacks.loggers import Progress, RoundLog, Sink
 from elad_exp.callbacks.stopping import Stopping
 from elad_exp.console import Console
 from elad_exp.data.datamodule import PoolDataModule
+from elad_exp.data.early import Encoder
 from elad_exp.data.fitting import drop_too_long
 from elad_exp.data.pool import Pool
-from elad_exp.data.targets import TargetEncoder
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
 from elad_exp.rundir import RunDirectory
-from elad_exp.selectors.components import check_also
+from elad_exp.selectors.components import OF_STEPS, check_also
 from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.settings import check_needs, scorer_options, scoring_problems
-from elad_exp.student.build import BuiltStudent
-from elad_exp.student.engine import Engine
+from elad_exp.selectors.shots import first_query
+from elad_exp.student.built import Asked, Built
 from elad_exp.student.module import StudentModule
 from elad_exp.student.precision import choose_dtype
 from elad_exp.teachers.annotator import Annotator
@@ -55,7 +55,7 @@ class Parts:
     stopping: Stopping
     sinks: list[Sink]
     splits: Splits
-    student: BuiltStudent
+    student: Built
     teacher: MeteredTeacher
     warnings: list[str]
 
@@ -71,7 +71,13 @@ def check(config: DictConfig) -> None:
         problems.append(f"mode={config.mode}: choose run or plan")
     schedule, selection = config.schedule, config.selection
     least = {
-        "schedule": {"rounds": 1, "initial_size": 1, "query_size": 1, "steps_per_round": 1},
+        "schedule": {
+            "rounds": 1,
+            "initial_size": 1,
+            "shots": 1,
+            "query_size": 1,
+            "steps_per_round": 1,
+        },
         "selection": {"max_attempts": 1},
         "optim": {"batch_size": 1, "warmup_steps": 0, "weight_decay": 0, "clip": 0},
         "trainer": {"threads": 1},
@@ -84,13 +90,28 @@ def check(config: DictConfig) -> None:
     if config.optim.learning_rate <= 0:
         problems.append(f"optim.learning_rate={config.optim.learning_rate}: must be above 0")
     most = config.budget.max_annotations
-    if most is not None and schedule.initial_size > most:
+    if (schedule.initial_size is None) == (schedule.shots is None):
+        problems.append(
+            f"schedule.initial_size={schedule.initial_size}, schedule.shots={schedule.shots}: give "
+            "one of them, and set the other to null"
+        )
+    if most is not None and (schedule.initial_size or 0) > most:
         problems.append(
             f"schedule.initial_size={schedule.initial_size} exceeds "
             f"budget.max_annotations={most}; lower the first or raise the second"
         )
     if schedule.reset not in ("warm", "scratch"):
         problems.append(f"schedule.reset={schedule.reset}: choose warm or scratch")
+    if selection.among not in ("pool", "annotated"):
+        problems.append(f"selection.among={selection.among}: choose pool or annotated")
+    elif selection.among == "annotated" and selection.audit_fraction:
+        problems.append(
+            f"selection.audit_fraction={selection.audit_fraction}: with selection.among=annotated "
+            "nothing is audited; set it to 0"
+        )
+    review = config.optim.review
+    if review is not None and not 0 <= review < 1:
+        problems.append(f"optim.review={review}: must be null, or in [0, 1)")
     if not 0 <= selection.audit_fraction < 1:
         problems.append(f"selection.audit_fraction={selection.audit_fraction}: must be in [0, 1)")
     if selection.candidates is not None and selection.candidates < schedule.query_size:
@@ -160,15 +181,18 @@ class Assembly:
         # What can be wrong comes before the student, which can take minutes.
         teacher = self._teacher(task, splits, limits)
         selector = build(config.selector)
+        if shots := config.schedule.shots:
+            first_query(task, splits, splits.pool, initial_size=None, shots=shots, seed=config.seed)
         also = self.plain["selection"]["also_score"]
         check_needs(selector.needs, also, task, splits.pool[0])
         rules = [build(rule) for rule in config.stopping.values()]
         rules = [rule(limits) if callable(rule) else rule for rule in rules]
         sinks: list[Sink] = [build(sink) for sink in config.logger.values()]
         with self.console.phase("exercises"):
-            student: BuiltStudent = build(config.student).build(
+            student: Built = build(config.student).build(
                 task, splits, seed=config.seed, on_progress=self._exercised
             )
+        _check_steps(student, config.optim, selector)
         engine = student.engine(task)
         engine.interrupted = self.interrupted
         engine.on_progress = self.console.advance
@@ -176,17 +200,13 @@ class Assembly:
         warnings += whole_pool_warning(len(splits.pool), config.selection.candidates)
         if "bald" in selector.needs | check_also(also):  # refused if there is no dropout
             engine.dropout_distributions([(splits.pool[0], ())], passes=2, seed=config.seed)
-        encoder = TargetEncoder(
-            task,
-            student.tokenizer,
-            student.render,
-            max_length=student.max_length,
-            train_on=config.optim.train_on,
-        )
+        encoder = student.encoder(task, train_on=config.optim.train_on)
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder)
+        teacher.annotated = lambda: [a.sample for a in rounds.pool.labelled]
         module = StudentModule(
             student.model,
             engine,
+            loss=student.loss,
             learning_rate=config.optim.learning_rate,
             weight_decay=config.optim.weight_decay,
             warmup_steps=config.optim.warmup_steps,
@@ -200,6 +220,7 @@ class Assembly:
             batch_size=config.optim.batch_size,
             steps_per_round=config.schedule.steps_per_round,
             early_answer_fraction=config.optim.early_answer_fraction,
+            review=config.optim.review,
             collate=student.collate,
             seed=config.seed,
         )
@@ -250,11 +271,11 @@ class Assembly:
         self,
         task: Task,
         splits: Splits,
-        engine: Engine,
+        engine: Asked,
         teacher: MeteredTeacher,
         selector: Selector,
         rules: Sequence[StoppingRule],
-        encoder: TargetEncoder,
+        encoder: Encoder,
     ) -> Rounds:
         config = self.config
         selection = config.selection
@@ -277,6 +298,7 @@ class Assembly:
             schedule=Schedule(**self.plain["schedule"]),
             audit_fraction=selection.audit_fraction,
             candidates=selection.candidates,
+            among=selection.among,
             seed=config.seed,
             trainable=lambda annotation: encoder.whole(annotation) is not None,
             limits=self.plain["budget"],
@@ -322,6 +344,23 @@ class Assembly:
             plugins=[StreamedCheckpoint()],
         )
         return trainer, next(c for c in callbacks if isinstance(c, Stopping))
+
+
+def _check_steps(student: Built, optim: DictConfig, selector: Selector) -> None:
+    """Raises ConfigError where training or selection needs steps, and the student writes none."""
+    if student.writes_steps:
+        return
+    if needed := sorted(selector.needs & OF_STEPS):
+        raise ConfigError(
+            f"selector={selector.name} needs {', '.join(needed)}, and this student labels texts "
+            "and writes no steps; choose e.g. answer_entropy, margin, bald, k_center or random"
+        )
+    for key, without in (("train_on", "full"), ("early_answer_fraction", 0)):
+        if optim[key] != without:
+            raise ConfigError(
+                f"optim.{key}={optim[key]}: this student labels texts and writes no steps; set "
+                f"optim.{key}={without}"
+            )
 
 
 def build_trainer(*, accelerator: str, precision: str, **given: Any) -> L.Trainer:

@@ -60,16 +60,18 @@ class ScheduleConfig:
     """See `rounds.Schedule`."""
 
     rounds: int = MISSING
-    initial_size: int = MISSING
+    initial_size: int | None = MISSING
     query_size: int = MISSING
     steps_per_round: int = MISSING
     reset: str = "warm"
+    shots: int | None = None
 
 
 @dataclass
 class SelectionConfig:
     """Audit share, candidate subset, and how scores are made (see `selectors.scorer.Scorer`)."""
 
+    among: str = "pool"  # or `annotated`, see `rounds.Rounds`
     audit_fraction: float = 0.1
     candidates: int | None = None
     samples: int = 4
@@ -88,7 +90,7 @@ class SelectionConfig:
 class OptimConfig:
     """AdamW; a linear warm-up, then constant or, with `decay`, falling within each round
     (`student.module.rate_at`). `train_on`: `full`, or `revision` to learn nothing of the steps
-    that the teacher kept. `early_answer_fraction`: see `data.early`.
+    that the teacher kept. `early_answer_fraction`: see `data.early`. `review`: see `data.review`.
     """
 
     learning_rate: float = MISSING
@@ -99,6 +101,7 @@ class OptimConfig:
     clip: float = 1.0
     train_on: str = "full"
     early_answer_fraction: float = 0.0
+    review: float | None = None
 
 
 @dataclass

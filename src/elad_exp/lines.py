@@ -37,7 +37,8 @@ def bought(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
         return metrics.proportion(sum(a.accepted for a in group), len(group)).to_dict()
 
     return {
-        "asked": len(query.items),
+        # What is studied is not asked about: there the teacher says how much it writes.
+        "asked": sum(item.known is None for item in query.items) or len(annotations),
         "ok": sum(a.status is Status.OK for a in annotations),
         "audit": sum(a.sample.id in audit_ids for a in annotations),
         "status": statuses(annotations),

@@ -13,6 +13,7 @@ from elad_exp.types import (
     Candidate,
     Explanation,
     GoldBook,
+    Metric,
     Query,
     QueryItem,
     RoundState,
@@ -68,7 +69,9 @@ class Task(Protocol):
         ...
 
     def kind(self, sample: Sample) -> str:
-        """The family of the answers: `yes_no`, `choice`, `number`, `nli` or `open`."""
+        """The family of the answers: `yes_no`, `choice`, `number`, `nli`, `open`, `label` (a class
+        of a text) or `entities`.
+        """
         ...
 
     def labels(self, sample: Sample) -> tuple[str, ...] | None:
@@ -100,6 +103,29 @@ class CheckableTask(Task, Protocol):
 
     def complete(self, sample: Sample, earlier: Sequence[str]) -> tuple[tuple[str, ...], str]:
         """The steps still missing after the right steps `earlier`, and the right answer."""
+        ...
+
+
+@runtime_checkable
+class SpanTask(Task, Protocol):
+    """A task whose answers are the entities of a text (see `elad_exp.entities`)."""
+
+    descriptions: Mapping[str, str]
+    """Entity type -> what it means, in a fixed order."""
+
+    def tokens(self, text: str) -> list[tuple[int, int]]:
+        """Begin and end of the tokens of a text, in order."""
+        ...
+
+
+@runtime_checkable
+class MeasuringTask(Task, Protocol):
+    """A task that is measured by more than the share of right answers."""
+
+    def measures(
+        self, samples: Sequence[Sample], answers: Sequence[str | None], gold: GoldBook
+    ) -> dict[str, Metric]:
+        """By name, e.g. `macro_f1`, of the answers to some samples."""
         ...
 
 

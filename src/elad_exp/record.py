@@ -157,8 +157,8 @@ def summarise(lines: list[Line], splits: Splits) -> dict[str, Any]:
     last = lines[-1]
     answers = [splits.gold[s.id].answer for s in splits.test]
     found = {
-        "test/acc": last["test"]["acc"],
-        "dev/acc": last["dev"]["acc"],
+        **{f"test/{name}": metric for name, metric in last["test"].items()},
+        **{f"dev/{name}": metric for name, metric in last["dev"].items()},
         "test/acc_round0": lines[0]["test"]["acc"],
         "test/majority": metrics.majority(answers).to_dict(),
     }

@@ -25,6 +25,7 @@ from elad_exp.lines import annotation_line, bought, score_line, statuses, teache
 from elad_exp.protocols import (
     EVAL_SPLITS,
     Journal,
+    MeasuringTask,
     MeteredTeacher,
     Selector,
     Splits,
@@ -33,8 +34,9 @@ from elad_exp.protocols import (
     Task,
 )
 from elad_exp.selectors.diagnose import diagnose, wrong_attempts
-from elad_exp.selectors.query import build_query, draw_candidates, initial_query
+from elad_exp.selectors.query import build_query, draw_candidates
 from elad_exp.selectors.scorer import Scorer
+from elad_exp.selectors.shots import first_query
 from elad_exp.stopping import first_reason
 from elad_exp.teachers.audit import audit_teacher
 from elad_exp.types import (
@@ -60,17 +62,19 @@ class Schedule:
 
     Args:
         rounds: Purchases, the initial one included; also the number of training phases.
-        initial_size: Samples of the initial query.
+        initial_size: Samples of the initial query; null with `shots`.
+        shots: Samples of each class in the initial query, see `selectors.shots`; or null.
         query_size: Samples of every later query.
         steps_per_round: Optimizer steps after each purchase.
         reset: `warm` trains on from the last round, `scratch` starts from the initial weights.
     """
 
     rounds: int
-    initial_size: int
+    initial_size: int | None
     query_size: int
     steps_per_round: int
     reset: str = "warm"
+    shots: int | None = None
 
 
 class Rounds:
@@ -88,7 +92,9 @@ class Rounds:
         rules: Stopping rules, asked in order.
         schedule: Sizes.
         audit_fraction: Share of every later query that is drawn uniformly.
-        candidates: Samples scored in a round; null scores the whole pool.
+        candidates: Samples scored in a round; null scores all.
+        among: What candidates are drawn from: `pool` (not yet annotated), or `annotated` (for a
+            teacher that studies what the student makes of them).
         seed: Seed of all draws.
         trainable: Whether an annotation fits the student's context as a training example.
         limits: Of the budget, by name: a refusal counts until they are raised.
@@ -110,6 +116,7 @@ class Rounds:
         audit_fraction: float,
         candidates: int | None,
         seed: int,
+        among: str = "pool",
         trainable: Callable[[Annotation], bool] = lambda annotation: True,
         limits: Mapping[str, Any] | None = None,
     ) -> None:
@@ -118,13 +125,14 @@ class Rounds:
         self.pool, self.journal, self.rules = pool, journal, tuple(rules)
         self.schedule, self.audit_fraction = schedule, audit_fraction
         self.candidates, self.seed, self.trainable = candidates, seed, trainable
+        self.among = among
         self.limits = dict(limits or {})
         self.clock = PhaseClock()
         self.refused = ""
         self.empty_queries = 0
         self.reported = -1
         self._measured: dict[str, Any] = {}
-        if schedule.initial_size > len(pool.unlabelled) + len(pool.labelled):
+        if (schedule.initial_size or 0) > len(pool.unlabelled) + len(pool.labelled):
             raise ConfigError(
                 f"schedule.initial_size={schedule.initial_size} exceeds the pool of "
                 f"{len(pool.unlabelled)} samples; choose a smaller initial query"
@@ -155,11 +163,16 @@ class Rounds:
     def measure(self, split: str) -> None:
         """Grade the student on `dev` or `test`; the accuracy waits for `report`."""
         with self.clock.phase("evaluate"):
-            predictions = self._predict(split, list(getattr(self.splits, split)))
+            samples = list(getattr(self.splits, split))
+            predictions = self._predict(split, samples)
         self.journal.append("predictions.jsonl", [p.to_dict() for p in predictions])
         accuracy = metrics.accuracy([p.correct for p in predictions])
         log.info("round %d: %s accuracy %.3f", self.pool.round, split, accuracy.value)
-        self._measured[split] = {"acc": accuracy.to_dict()}
+        found = {"acc": accuracy}
+        if isinstance(self.task, MeasuringTask):
+            answers = [p.answer for p in predictions]
+            found |= self.task.measures(samples, answers, self.splits.gold)
+        self._measured[split] = {name: metric.to_dict() for name, metric in found.items()}
 
     def _predict(self, split: str, samples: list[Sample]) -> list[Prediction]:
         answers = [found[0].answer for found in self.student.explain(samples)]
@@ -231,8 +244,16 @@ class Rounds:
         for split in EVAL_SPLITS:
             self.measure(split)
         self.report()
-        size = self.schedule.initial_size
-        self.pool.open(initial_query(self.pool.unlabelled, size, self.seed))
+        schedule = self.schedule
+        query = first_query(
+            self.task,
+            self.splits,
+            self.pool.unlabelled,
+            initial_size=schedule.initial_size,
+            shots=schedule.shots,
+            seed=self.seed,
+        )
+        self.pool.open(query)
 
     @property
     def waits_to_buy(self) -> bool:
@@ -251,17 +272,24 @@ class Rounds:
             self.pool.open(query)
             return
         with self.clock.phase("score"):
+            annotated = {a.sample.id: a for a in self.pool.labelled}
+            studied = self.among == "annotated"
             subset = draw_candidates(
-                self.pool.unlabelled, size=self.candidates, seed=self.seed, round=round_
+                [a.sample for a in annotated.values()] if studied else self.pool.unlabelled,
+                size=self.candidates,
+                seed=self.seed,
+                round=round_,
             )
             n = min(self.schedule.query_size, len(subset))
             scored = self.scorer.score(
                 subset,
                 self.selector.needs,
-                labelled=[a.sample for a in self.pool.labelled],
+                labelled=[a.sample for a in annotated.values()],
                 round=round_,
                 at_least=n,
             )
+            if studied:
+                scored = [replace(c, known=_answer(annotated[c.sample.id])) for c in scored]
             query = build_query(
                 round=round_,
                 candidates=scored,
@@ -358,3 +386,7 @@ class Rounds:
             old = line.get(key)
             line[key] = old | (value or {}) if isinstance(old, dict) else value
         self.journal.put_round(line)
+
+
+def _answer(annotation: Annotation) -> str | None:
+    return annotation.explanation.answer if annotation.explanation else None

@@ -159,7 +159,7 @@ class Candidate(Record):
     `features` is where the question lies for the student (length 1), `near` the Euclidean
     distances there to the nearest labelled questions, nearest first. `screened`: guided scoring
     has left it out: scores that cost samples are absent, and a selector that needs them takes it
-    last.
+    last. `known` is the answer of its annotation, if it has one already.
     """
 
     sample: Sample
@@ -169,17 +169,21 @@ class Candidate(Record):
     features: tuple[float, ...] = ()
     near: tuple[float, ...] = ()
     screened: bool = False
+    known: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QueryItem(Record):
-    """A chosen sample. `audit` items were drawn uniformly, whatever the selector."""
+    """A chosen sample. `audit` items were drawn uniformly, whatever the selector. `known` is the
+    answer of its annotation where it has one already, and is not asked about but studied.
+    """
 
     sample: Sample
     attempt: Explanation | None = None
     score: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
     audit: bool = False
+    known: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +224,7 @@ class Annotation(Record):
     `verdicts` is empty when the teacher did not check an attempt; `reason` says why the status is
     not `ok`. `replayed_by` says how a recording had it: by `key`, the answer to this very request,
     or by `sample`, an explanation from another request about it; empty where nothing is replayed.
+    `shared` is how many annotations came out of the same calls.
     """
 
     sample: Sample
@@ -232,6 +237,7 @@ class Annotation(Record):
     raw: str = ""
     reason: str = ""
     replayed_by: str = ""
+    shared: int = 1
 
     @property
     def checked(self) -> bool:

@@ -19,12 +19,13 @@ from elad_exp.protocols import Selector, StoppingRule, Task
 from elad_exp.rounds import Schedule
 from elad_exp.stopping import AcceptanceRule, BudgetRule, DevPlateauRule, PoolRule, RoundsRule
 from elad_exp.types import RoundState, Spent
-from tests.helpers_main import SIZES, main, result
+from tests.helpers_main import LESSONS, SIZES, main, result
 
 # How a test covers each experiment: overrides that make it tiny, or why it is not run here.
 EXPERIMENTS: dict[str, list[str] | str] = {
     "quickstart": SIZES,
     "almanac": [*SIZES, "student.exercises=2"],
+    "evokd_quickstart": LESSONS,
     "strategyqa": "needs 451 MB of downloads; its parts are tested one by one",
     **dict.fromkeys(
         ("gsm8k", "aqua", "commonsenseqa", "arc", "anli", "esnli"),
@@ -34,6 +35,13 @@ EXPERIMENTS: dict[str, list[str] | str] = {
 NEEDED = {
     "jsonl": ["dataset.path=mine.jsonl"],
     "own": ["dataset._target_=elad_exp.tasks.almanac.AlmanacTask"],
+    **{
+        name: ["dataset.path=mine"]
+        for name in (
+            *("text", "sib200_en", "sib200_zh", "snips_intents", "sentence_polarity"),
+            *("movie_reviews", "amazon_products", "entities", "wikigold"),
+        )
+    },
     "hf": ["dataset.name=me/mine", "dataset.columns.question=q", "dataset.columns.answer=a"],
 }
 GROUPS = ("budget", "dataset", "logger", "schedule", "selector", "stopping", "student", "teacher")

@@ -80,7 +80,13 @@ def test_every_problem_is_printed_and_answers_are_counted(tmp_path: Path) -> Non
 
 
 BAD: list[tuple[bytes, str]] = [
-    (b'{"text": "a", "label": 1}', "line 1: no question and no answer (found: text, label)"),
+    (b'{"text": "a", "class": 1}', "line 1: no question and no answer (found: text, class)"),
+    (b'{"text": "a", "label": 1}', "line 1: label: a string is expected, not the number 1"),
+    (b'{"text": "a", "label": "x"}', "all 1 rows have the class 'x'"),
+    (
+        b'{"tokens": ["a", "b"], "tags": ["O", "I-X"]}',
+        "line 1: tag 2 is 'I-X' after 'O': in BIO2 it follows B-X or I-X",
+    ),
     (b'{"question": " ", "answer": "no"}', "line 1: question is empty"),
     (
         b'{"question": "a?", "choices": [{"label": "A", "text": "x"}, {"label": "B", "text": "y"}],'
@@ -293,3 +299,37 @@ def test_a_good_file_is_ok(shared_data: Path) -> None:
     assert report.ok
     assert report.rows == 229
     assert sum(report.balance.values()) == 229
+
+
+def test_texts_with_classes(tmp_path: Path) -> None:
+    rows = [{"text": f"{w} {i}", "label": w} for i, w in enumerate(["a", "b", "a", "a"])]
+    write(tmp_path / "set" / "train.jsonl", [*rows, rows[0], rows[1] | {"label": "a"}])
+    write(tmp_path / "set" / "test.jsonl", [{"text": "c 1", "label": "b"}])
+    report = check_path(tmp_path / "set")
+    assert report.ok
+    assert (report.answers, report.layout, report.rows) == ("label", "", 7)
+    assert (report.balance, report.counted) == ({"a": 5, "b": 2}, 7)
+    assert len(report.duplicates) == 2
+    assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+    lines = to_text(report).splitlines()
+    assert "classes: a 5 (71%), b 2 (29%)" in lines
+    assert "words in a text: 2 to 2, median 2" in lines
+    assert "texts that are near-duplicates of another: 0" in lines
+    assert not any("explanation" in line for line in lines)
+
+
+def test_texts_with_entities(tmp_path: Path) -> None:
+    rows = [
+        {"tokens": ["Ada", "B", "left", "Rome"], "tags": ["B-PER", "I-PER", "O", "B-LOC"]},
+        {"tokens": ["Oslo", "slept"], "tags": ["B-LOC", "O"]},
+        {"tokens": ["So", "what"], "tags": ["O", "O"]},
+    ]
+    report = check_path(write(tmp_path / "f.jsonl", rows))
+    assert report.ok
+    assert (report.answers, report.balance) == ("entities", {"LOC": 2, "PER": 1})
+    assert (report.rows, report.counted, report.without_entities) == (3, 3, 1)
+    lines = to_text(report).splitlines()
+    assert "entities: LOC 2 (67%), PER 1 (33%)" in lines
+    assert "texts without an entity: 1" in lines
+    assert report.prompt is not None
+    assert report.prompt.to_dict() == {"least": 2, "median": 2, "most": 4}

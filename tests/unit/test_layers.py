@@ -9,8 +9,8 @@ import elad_exp
 
 ROOT = Path(elad_exp.__file__).parent
 LAYERS = [
-    {"types", "protocols", "errors", "rng", "clock"},
-    {"assets", "metrics", "budget"},
+    {"types", "protocols", "errors", "rng", "clock", "entities"},
+    {"assets", "f1", "metrics", "budget"},
     {"tasks", "data", "selectors", "teachers", "stopping", "lines"},
     {"rounds"},
     {"student", "callbacks", "reporting", "rundir", "console", "signals"},

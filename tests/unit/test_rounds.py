@@ -14,8 +14,9 @@ from elad_exp.protocols import EVAL_SPLITS
 from elad_exp.rounds import Rounds, Schedule
 from elad_exp.selectors.combine import ComponentSelector, RandomSelector
 from elad_exp.selectors.scorer import Scorer
+from elad_exp.selectors.studied import PredictionsSelector
 from elad_exp.stopping import BudgetRule, PoolRule, RoundsRule
-from elad_exp.types import Status
+from elad_exp.types import Annotation, Explanation, Query, Sample, Status, sample_id
 from tests.fakes import EvenTask, FakeStudent, FakeTeacher, MemoryJournal, make_splits
 
 
@@ -29,6 +30,7 @@ def make(
     audit_fraction: float = 0.1,
     initial: int = 20,
     rules: bool = True,
+    among: str = "pool",
 ) -> Rounds:
     limits = limits or Limits()
     splits, student, task = make_splits(), FakeStudent(), EvenTask()
@@ -45,6 +47,7 @@ def make(
         schedule=Schedule(rounds, initial, 10, 5),
         audit_fraction=audit_fraction,
         candidates=50,
+        among=among,
         seed=seed,
         limits=asdict(limits),
     )
@@ -222,3 +225,45 @@ SAMPLE_FIELDS = {"id", "question", "choices", "origin", "parents"}
 def test_an_initial_query_larger_than_the_pool_is_refused() -> None:
     with pytest.raises(ConfigError, match="initial_size=500 exceeds the pool of 200"):
         make(initial=500)
+
+
+class WritingTeacher(FakeTeacher):
+    """Answers the first query, and to every later one writes twelve texts of its own."""
+
+    def annotate(self, query: Query) -> list[Annotation]:
+        if query.round == 0:
+            return super().annotate(query)
+        self.asked.append(query)
+        parents = tuple(item.sample.id for item in query.items)
+        texts = [f"Is text {n} of round {query.round} even?" for n in range(12)]
+        answer = Explanation.of(("A fact.",), "yes")
+        return [
+            Annotation(Sample(sample_id(t), t, (), "synthetic", parents), answer, Status.OK, "fake")
+            for t in texts
+        ]
+
+
+def test_a_teacher_may_study_what_is_annotated_and_write_its_own_texts() -> None:
+    teacher = WritingTeacher(mode="explain")
+    rounds = make(
+        selector=PredictionsSelector(),
+        teacher=teacher,
+        rounds=4,
+        audit_fraction=0.0,
+        among="annotated",
+    )
+    unlabelled = len(rounds.pool.unlabelled)
+    assert run(rounds) == "rounds"
+    assert [x["n_labelled"] for x in rounds.journal.rounds] == [0, 20, 32, 44, 56]
+    assert len(rounds.pool.unlabelled) == unlabelled - 20
+    labelled = {a.sample.id: a.explanation.answer for a in rounds.pool.labelled}
+    for query in teacher.asked[1:]:
+        assert len(query.items) == 10
+        assert all(item.known == labelled[item.sample.id] for item in query.items)
+        assert all(item.attempt is not None for item in query.items)
+    last = {item.sample.origin for item in teacher.asked[-1].items}
+    assert "synthetic" in last
+    assert [x["bought"]["asked"] for x in rounds.journal.rounds[:4]] == [20, 12, 12, 12]
+    again = Pool(make_splits().pool)
+    again.load_state_dict(rounds.pool.state_dict())
+    assert [a.sample for a in again.labelled] == [a.sample for a in rounds.pool.labelled]

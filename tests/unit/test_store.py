@@ -326,3 +326,20 @@ def test_the_start_of_a_process_can_be_read_and_stays():
     assert process_start(os.getpid())
     assert process_start(os.getpid()) == process_start(os.getpid())
     assert process_start(2**22 + 1) is None
+
+
+def test_an_annotation_counts_for_its_texts_once(store):
+    limits = Limits(max_annotations=10)
+    reserve(store, "analysis", texts=0, limits=limits)
+    batch = {"annotation": "batch", "texts": 8, "limits": limits}
+    first = reserve(store, "write", **batch)
+    with pytest.raises(BudgetExceeded, match=r"max_annotations=10: 8 used.*take 3"):
+        reserve(store, "more", annotation="next", texts=3, limits=limits)
+    settle(store, first)
+    settle(store, reserve(store, "label", **batch))
+    assert store.spent("r") == Spent(8, 2, 30, 0.04)
+    third = reserve(store, "more", annotation="next", texts=2, limits=limits)
+    with pytest.raises(BudgetExceeded):
+        reserve(store, "one", limits=limits)
+    store.release(third)
+    reserve(store, "one", limits=limits)

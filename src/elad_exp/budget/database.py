@@ -56,8 +56,10 @@ _AMOUNTS = {"calls": "1", "tokens": "{row}.prompt_tokens + {row}.completion_toke
 _AMOUNTS |= {"pico_usd": "{row}.pico_usd"}
 
 
-def _add(row: str, sign: str) -> str:
-    """The statement that adds a call to the sums of its run, or takes it out of them."""
+def _add(row: str, sign: str, texts: str) -> str:
+    """The statement that adds a call to the sums of its run, or takes it out of them. The first
+    call of an annotation also counts for its `texts`.
+    """
     sums = []
     for name in _SUMMED:
         amount = _AMOUNTS[name].format(row=row)
@@ -67,7 +69,8 @@ def _add(row: str, sign: str) -> str:
         "SELECT 1 FROM calls WHERE run_id = {row}.run_id AND annotation = {row}.annotation"
         f" AND call_id != {{row}}.call_id AND {_LIVE}"
     ).format(row=row)
-    sums.append(f"used_annotations = used_annotations {sign} NOT EXISTS ({others})")
+    count = texts.format(row=row)
+    sums.append(f"used_annotations = used_annotations {sign} {count} * NOT EXISTS ({others})")
     return f"UPDATE runs SET {', '.join(sums)} WHERE run_id = {row}.run_id;"
 
 
@@ -90,17 +93,21 @@ UPDATE runs SET
     for kind, only in (("used", ""), ("cached", " AND c.cached"))
     for name in _SUMMED
 )
-_TRIGGERS = (
-    f"CREATE TRIGGER call_reserved AFTER INSERT ON calls WHEN NEW.{_LIVE}"
-    f" BEGIN {_add('NEW', '+')} END",
-    "CREATE TRIGGER call_changed AFTER UPDATE OF cached, prompt_tokens, completion_tokens, pico_usd"
-    f" ON calls WHEN OLD.{_LIVE} AND NEW.{_LIVE}"
-    f" BEGIN {_add('OLD', '-')} {_add('NEW', '+')} END",
-    "CREATE TRIGGER call_released AFTER UPDATE OF state ON calls"
-    f" WHEN OLD.{_LIVE} AND NOT NEW.{_LIVE} BEGIN {_add('OLD', '-')} END",
-    f"CREATE TRIGGER call_pruned AFTER DELETE ON calls WHEN OLD.{_LIVE}"
-    f" BEGIN {_add('OLD', '-')} END",
-)
+
+
+def _triggers(texts: str) -> tuple[str, ...]:
+    added, taken = _add("NEW", "+", texts), _add("OLD", "-", texts)
+    return (
+        f"CREATE TRIGGER call_reserved AFTER INSERT ON calls WHEN NEW.{_LIVE} BEGIN {added} END",
+        "CREATE TRIGGER call_changed AFTER UPDATE OF cached, prompt_tokens, completion_tokens,"
+        f" pico_usd ON calls WHEN OLD.{_LIVE} AND NEW.{_LIVE} BEGIN {taken} {added} END",
+        "CREATE TRIGGER call_released AFTER UPDATE OF state ON calls"
+        f" WHEN OLD.{_LIVE} AND NOT NEW.{_LIVE} BEGIN {taken} END",
+        f"CREATE TRIGGER call_pruned AFTER DELETE ON calls WHEN OLD.{_LIVE} BEGIN {taken} END",
+    )
+
+
+_TRIGGER_NAMES = ("call_reserved", "call_changed", "call_released", "call_pruned")
 # What an annotation of several calls may need beyond its open call, set aside with its first.
 _HOLDS = """
 CREATE TABLE holds (
@@ -139,7 +146,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX runs_by_sweep ON runs (sweep)",
         *_TOTALS,
         _FIRST_TOTALS,
-        *_TRIGGERS,
+        *_triggers("1"),
         _HOLDS,
         "DROP INDEX calls_by_run",
         "CREATE INDEX calls_by_run ON calls (run_id, annotation, state, key, cached,"
@@ -150,6 +157,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     tuple(  # the process that works on a run, also while it asks nothing
         f"ALTER TABLE runs ADD COLUMN {column}"
         for column in ("host TEXT", "pid INTEGER", "start TEXT", "opened_at REAL")
+    ),
+    (
+        # An annotation may be asked for as a batch of texts, or for none (an analysis).
+        "ALTER TABLE calls ADD COLUMN texts INTEGER NOT NULL DEFAULT 1",
+        *(f"DROP TRIGGER {name}" for name in _TRIGGER_NAMES),
+        *_triggers("{row}.texts"),
+        "DROP INDEX calls_by_run",
+        "CREATE INDEX calls_by_run ON calls (run_id, annotation, state, key, cached,"
+        " prompt_tokens, completion_tokens, pico_usd, wall_s, round, texts)",
     ),
 )
 

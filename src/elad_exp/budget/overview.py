@@ -106,9 +106,12 @@ def show_run(db: sqlite3.Connection, run_id: str) -> str:
     rounds += [
         (*row[:4], _usd(dollars(row[4])), _usd(dollars(row[5])))
         for row in db.execute(
-            "SELECT round, count(DISTINCT annotation), count(*),"
-            " sum(prompt_tokens + completion_tokens), sum(pico_usd), sum((1 - cached) * pico_usd)"
-            " FROM calls WHERE run_id = ? AND state IN ('settled', 'unknown') GROUP BY round",
+            "SELECT round, sum(texts), sum(calls), sum(tokens), sum(spent), sum(paid) FROM ("
+            "SELECT round, max(texts) AS texts, count(*) AS calls, sum(pico_usd) AS spent,"
+            " sum(prompt_tokens + completion_tokens) AS tokens,"
+            " sum((1 - cached) * pico_usd) AS paid FROM calls"
+            " WHERE run_id = ? AND state IN ('settled', 'unknown') GROUP BY round, annotation)"
+            " GROUP BY round",
             (run_id,),
         )
     ]

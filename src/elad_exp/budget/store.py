@@ -115,6 +115,7 @@ class Store:
         annotation: str | None = None,
         ahead: Usage = Usage(),  # noqa: B008 (frozen)
         ahead_calls: int = 0,
+        texts: int = 1,
         send: bool = False,
     ) -> str:
         """Set the worst case of a call aside and return the call's id.
@@ -128,6 +129,7 @@ class Store:
             limits: What may be spent.
             wall_s: Seconds since the run began.
             annotation: What the call is a part of; counts once per run. Null: the key.
+            texts: How many texts the annotation is about; so much it counts.
             ahead: The most that further calls of the annotation can cost; held for it until its
                 next call or `drop_hold`.
             ahead_calls: How many those are.
@@ -150,6 +152,7 @@ class Store:
                 ahead_calls=ahead_calls,
                 limits=limits,
                 wall_s=wall_s,
+                texts=texts,
             ):
                 raise BudgetExceeded(refused)
             call_id = f"{run_id}:{self._next_number(run_id, now)}"
@@ -159,11 +162,11 @@ class Store:
                 "INSERT INTO calls (call_id, run_id, key, sample_id, round, annotation, state,"
                 " bound_prompt_tokens, bound_completion_tokens, bound_pico_usd,"
                 " prompt_tokens, completion_tokens, pico_usd, wall_s,"
-                " host, pid, start, lease_until, reserved_at, sent_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " host, pid, start, lease_until, reserved_at, sent_at, texts)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(call_id, run_id, key, sample_id, round, annotation, state),
-                    *(*cost, *cost, wall_s, *holder, now, now if send else None),
+                    *(*cost, *cost, wall_s, *holder, now, now if send else None, texts),
                 ),
             )
             if ahead_calls or (run_id, annotation) in self._holding:

@@ -21,10 +21,12 @@ def add_up(
     """Sum of a run's calls in `states`; `wall_s` is that of the latest reservation among them."""
     marks = ", ".join("?" for _ in states)
     row = db.execute(
-        "SELECT count(DISTINCT annotation), count(*),"
-        " coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(pico_usd), 0),"
-        f" coalesce(max(wall_s), 0.0) FROM calls WHERE run_id = ? AND state IN ({marks})"
-        " AND (NOT ? OR cached = 0) AND (? IS NULL OR round < ?)",
+        "SELECT coalesce(sum(texts), 0), coalesce(sum(calls), 0), coalesce(sum(tokens), 0),"
+        " coalesce(sum(pico_usd), 0), coalesce(max(wall_s), 0.0) FROM ("
+        "SELECT max(texts) AS texts, count(*) AS calls, sum(pico_usd) AS pico_usd,"
+        " sum(prompt_tokens + completion_tokens) AS tokens, max(wall_s) AS wall_s"
+        f" FROM calls WHERE run_id = ? AND state IN ({marks})"
+        " AND (NOT ? OR cached = 0) AND (? IS NULL OR round < ?) GROUP BY annotation)",
         (run_id, *states, uncached, before_round, before_round),
     ).fetchone()
     annotations, calls, tokens, pico, wall_s = row
@@ -41,15 +43,18 @@ def refusal(
     ahead_calls: int,
     limits: Limits,
     wall_s: float,
+    texts: int = 1,
 ) -> str | None:
     """Why a call does not fit under the limits, or None if it does.
+
+    The first call of an annotation takes up its `texts` of `max_annotations`.
 
     Counted are calls that are settled, unknown or open, and what other annotations hold for their
     further calls; under `scope: sweep` those of all its runs, without what the cache answered.
     """
     used = _used(db, run_id, annotation, sweep=limits.scope == "sweep")
     asked = {
-        "annotations": 0 if used["known"] else 1,
+        "annotations": 0 if used["known"] else texts,
         "calls": 1 + ahead_calls,
         "tokens": bound.tokens + ahead.tokens,
     }

@@ -16,6 +16,7 @@ import lightning as L
 
 from elad_exp.console import Console
 from elad_exp.errors import ConfigError, EladError
+from elad_exp.protocols import EVAL_SPLITS
 from elad_exp.rounds import Rounds
 from elad_exp.rundir import write_atomic
 
@@ -36,9 +37,9 @@ def metric_row(line: Mapping[str, Any]) -> dict[str, float]:
         "cost/tokens": line["spent"]["tokens"],
         "cost/usd": line["spent"]["usd"],
         "cost/train_tokens": line["train_tokens"],
-        "dev/acc": line["dev"]["acc"]["value"],
-        "test/acc": line["test"]["acc"]["value"],
     }
+    for split in EVAL_SPLITS:
+        row |= {f"{split}/{name}": metric["value"] for name, metric in line[split].items()}
     for name, metric in (line["select"] or {}).items():
         if name.startswith(("auroc", "auprc")) and metric is not None:
             row[f"select/{name}"] = metric["value"]

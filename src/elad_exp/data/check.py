@@ -13,8 +13,11 @@ from elad_exp.data.near import Pair, near_pairs
 from elad_exp.data.rows import Problems, Row, answer_kind
 from elad_exp.data.sources import apart, collect
 from elad_exp.data.usable import gradable
+from elad_exp.entities import from_answer
+from elad_exp.tasks.answers import Answers
 from elad_exp.tasks.families import check_answers
 from elad_exp.tasks.reasoning import ReasoningTask
+from elad_exp.tasks.texts import EntityTask, TextClassificationTask
 from elad_exp.types import Explanation, Record, Sample
 
 
@@ -24,14 +27,17 @@ class Report(Record):
 
     Attributes:
         path: The file or folder.
-        layout: The dataset whose columns the first file has; "" for our own schema.
+        layout: The dataset whose columns the first file has; "" for our own schemas.
         splits: Usable rows by split; a single file is `pool`.
         rows: Rows that can be used, duplicates included.
         problems: Place and reason of everything that stops a run.
         left_out: Place -> reason, of rows that a run would leave out.
         answers: The family of the answers, see `elad_exp.tasks.families`.
-        balance: Answer -> number of rows, the most frequent first; at most ten.
-        distinct_answers: Number of different answers.
+        balance: Answer -> number of rows, the most frequent first; at most ten. Of texts with
+            entities: type -> number of entities.
+        distinct_answers: Number of different answers, or entity types.
+        counted: What the numbers of `balance` are shares of.
+        without_entities: Texts with none; None of anything else.
         unit: What lengths are counted in.
         prompt: Lengths of the questions as the student reads them.
         target: Lengths of the explanations with their answers.
@@ -54,6 +60,8 @@ class Report(Record):
     answers: str
     balance: dict[str, int]
     distinct_answers: int
+    counted: int
+    without_entities: int | None = None
     unit: str = "words"
     prompt: Lengths | None = None
     target: Lengths | None = None
@@ -78,9 +86,10 @@ def check_path(
     """Reads a file or folder like the tasks do and reports everything; raises nothing about rows.
 
     Args:
-        path: A file in our schema or in a known dataset's columns, or a folder with files named
-            after splits, or after ANLI's rounds of them.
-        answers: Family of answers in our schema, see `JsonlTask`.
+        path: A file in one of our schemas (`data.rows`, `data.layouts.texts`) or in a known
+            dataset's columns, or a folder with files named after splits, or after ANLI's rounds of
+            them.
+        answers: Family of answers in our schema of questions, see `JsonlTask`.
         ruler: Makes what lengths are measured with.
         instruction: Line between question and explanation, see `ReasoningTask`.
 
@@ -105,26 +114,48 @@ def check_path(
     counts, duplicates = _without_copies(usable)
     if not problems.items:
         _name_empty(path, counts, left_out | duplicates, problems)
-    balance = Counter(row.answer for row in rows)
+    name = kind if isinstance(kind, str) else kind.kind
+    balance = _balance(rows, name)
+    if name == "label" and len(balance) == 1 and not problems.items:
+        problems.add(str(path), f"all {len(rows):,} rows have the class {next(iter(balance))!r}")
     report = Report(
         path=str(path),
-        layout=layout.name if layout else "",
+        layout=layout.name if layout and not layout.own else "",
         splits={split: len(group) for split, group in usable.items()},
         rows=len(rows),
         problems=_joined(problems),
         left_out=left_out,
-        answers=kind if every else "",
+        answers=name if every else "",
         balance=dict(balance.most_common(10)),
         distinct_answers=len(balance),
+        counted=balance.total(),
+        without_entities=sum(row.answer == "[]" for row in rows) if name == "entities" else None,
         duplicates=duplicates,
     )
     if not rows:
         return report
-    task = ReasoningTask(name=path.name, answers=kind, instruction=instruction)
-    return _measured(report, usable, task, ruler)
+    return _measured(report, usable, _task(path, kind, instruction), ruler)
 
 
-def _fitting(found: Found, every: list[Row], answers: str) -> tuple[str, dict[str, Row]]:
+def _balance(rows: list[Row], kind: str) -> Counter[str]:
+    """Rows by answer, or entities by type."""
+    if kind != "entities":
+        return Counter(row.answer for row in rows)
+    return Counter(span.type for row in rows for span in from_answer(row.answer))
+
+
+def _task(path: Path, kind: str | Answers, instruction: str) -> ReasoningTask:
+    """The task whose prompts are measured; it loads nothing."""
+    if isinstance(kind, str):
+        return ReasoningTask(name=path.name, answers=kind, instruction=instruction)
+    if kind.kind == "label":
+        return TextClassificationTask(path=str(path))
+    return EntityTask(path=str(path))
+
+
+def _fitting(
+    found: Found, every: list[Row], answers: str | Answers
+) -> tuple[str | Answers, dict[str, Row]]:
     """The kind of answers, and by place the rows that are of it."""
     misfits = Problems()
     kind, canonical = answer_kind(every, answers, misfits)

@@ -10,8 +10,8 @@ from elad_exp.data.layouts import Layout, recognised
 from elad_exp.data.records import (
     NoSplitError,
     Reading,
+    first_record,
     read_layout,
-    read_records,
     split_files,
 )
 from elad_exp.data.rows import Problems, Row
@@ -60,9 +60,8 @@ def read_files(path: Path) -> Found:
 
 def _layout(files: Mapping[str, list[Path]]) -> Layout | None:
     for group in files.values():
-        first = next(iter(read_records(group[0], Problems())), None)
-        if first is not None and isinstance(first[1], Mapping):
-            return recognised(first[1])
+        if (first := first_record(group[0])) is not None:
+            return recognised(first)
     return None
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from elad_exp.data.collate import Encoded
-from elad_exp.data.early import Examples, WithEarlyAnswers
+from elad_exp.data.early import Batches, Encoder, Examples, WithEarlyAnswers
 from elad_exp.data.pool import Pool
-from elad_exp.data.targets import TargetEncoder
+from elad_exp.data.review import ReviewBatches
 from elad_exp.protocols import EVAL_SPLITS
 from elad_exp.rng import generator
 
@@ -74,6 +74,8 @@ class PoolDataModule(L.LightningDataModule):
         batch_size: Examples in a training batch.
         steps_per_round: Batches in an epoch.
         early_answer_fraction: Share of examples that are cut short, see `data.early`.
+        review: Share of a batch that is not of the last purchase, see `data.review`; null draws
+            from all purchases alike.
         collate: Makes a batch of examples for the student.
         seed: Seed of the order of batches.
     """
@@ -81,30 +83,25 @@ class PoolDataModule(L.LightningDataModule):
     def __init__(
         self,
         pool: Pool,
-        encoder: TargetEncoder,
+        encoder: Encoder,
         *,
         batch_size: int,
         steps_per_round: int,
         early_answer_fraction: float,
+        review: float | None = None,
         collate: Callable[[Sequence[Encoded]], dict[str, Tensor]],
         seed: int,
     ) -> None:
         super().__init__()
         self.pool, self.encoder = pool, encoder
-        self.early_answer_fraction = early_answer_fraction
+        self.early_answer_fraction, self.review = early_answer_fraction, review
         self.batch_size, self.steps = batch_size, steps_per_round
         self.collate, self.seed = collate, seed
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches for this round; rebuilt every epoch because the pool has grown."""
         examples = Examples(self.pool.labelled, self.encoder)
-        batches = RoundBatches(
-            examples.lengths,
-            batch_size=self.batch_size,
-            steps=self.steps,
-            seed=self.seed,
-            round=self.pool.round,
-        )
+        batches = self._batches(examples)
         return DataLoader(
             examples,  # type: ignore[arg-type]
             batch_sampler=WithEarlyAnswers(
@@ -116,6 +113,19 @@ class PoolDataModule(L.LightningDataModule):
             ),
             collate_fn=self.collate,
         )
+
+    def _batches(self, examples: Examples) -> Batches:
+        of_round = {
+            "batch_size": self.batch_size,
+            "steps": self.steps,
+            "seed": self.seed,
+            "round": self.pool.round,
+        }
+        if self.review is None:
+            return RoundBatches(examples.lengths, **of_round)
+        last = self.pool.round - 1
+        new = [self.pool.bought_in(i) == last for i in examples.ids]
+        return ReviewBatches(new, review=self.review, **of_round)
 
     def val_dataloader(self) -> DataLoader[Any]:
         return DataLoader(list(EVAL_SPLITS), batch_size=None)  # type: ignore[arg-type]

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence, Sized
 from typing import Protocol
 
 from elad_exp.data.collate import Encoded
-from elad_exp.data.targets import TargetEncoder
 from elad_exp.rng import generator
 from elad_exp.types import Annotation
 
@@ -28,6 +27,18 @@ class Batches(Sized, Protocol):
     """Batches of numbers of examples."""
 
     def __iter__(self) -> Iterator[list[int]]: ...
+
+
+class Encoder(Protocol):
+    """Makes training examples of annotations that are ok."""
+
+    def whole(self, annotation: Annotation) -> Encoded | None:
+        """All of it, or None if it does not fit the student's context."""
+        ...
+
+    def early(self, annotation: Annotation, kept: int) -> Encoded:
+        """The first `kept` steps and right after them the answer."""
+        ...
 
 
 class WithEarlyAnswers:
@@ -73,15 +84,17 @@ class Examples:
     """The annotations that fit the context, as training examples.
 
     Attributes:
+        ids: Of each example's sample.
         lengths: Of each example when it is whole, in tokens.
         steps: Of each example.
     """
 
-    def __init__(self, annotations: Sequence[Annotation], encoder: TargetEncoder) -> None:
+    def __init__(self, annotations: Sequence[Annotation], encoder: Encoder) -> None:
         self._encoder = encoder
         whole = [(a, row) for a in annotations if (row := encoder.whole(a)) is not None]
         self._annotations = [annotation for annotation, _ in whole]
         self._rows = [row for _, row in whole]
+        self.ids = [annotation.sample.id for annotation in self._annotations]
         self.lengths = list(map(len, self._rows))
         self.steps = [len(a.explanation.steps) if a.explanation else 0 for a in self._annotations]
 

@@ -8,13 +8,17 @@ from elad_exp.data.records import Reading
 from elad_exp.data.rows import AnswersSeen, Problems, Row, canonical, kind_hint
 from elad_exp.data.table import RowTable, TableWriter
 from elad_exp.errors import DataError
+from elad_exp.tasks.answers import Answers
+from elad_exp.tasks.families import AUTO
 
 Reader = Callable[[Reading], Iterable[Row]]
 """Begins anew whenever it is called; puts what is wrong into its argument."""
 Readings = dict[str, Reading]
 
 
-def tabulate(readers: Mapping[str, Reader], answers: str) -> tuple[RowTable, str, Readings]:
+def tabulate(
+    readers: Mapping[str, Reader], answers: str | Answers
+) -> tuple[RowTable, str | Answers, Readings]:
     """The rows with canonical answers in a table, their kind of answers, and what was left out.
 
     They are read once, and under `answers=auto` once more where all rows together are of another
@@ -29,11 +33,11 @@ def tabulate(readers: Mapping[str, Reader], answers: str) -> tuple[RowTable, str
         DataError: Rows cannot be used: all problems of the files at once, or else all rows of
             another kind.
     """
-    kind = None if answers == "auto" else answers
+    kind = None if answers == AUTO else answers
     while True:
         readings = {split: Reading() for split in readers}
         table, taken_as, found, misfits = _read(readers, readings, kind, answers)
-        if answers != "auto" or taken_as == found:
+        if answers != AUTO or taken_as == found:
             for reading in readings.values():
                 reading.settle()
                 misfits.items += reading.problems.items
@@ -43,8 +47,11 @@ def tabulate(readers: Mapping[str, Reader], answers: str) -> tuple[RowTable, str
 
 
 def _read(
-    readers: Mapping[str, Reader], readings: Readings, kind: str | None, answers: str
-) -> tuple[RowTable, str, str, Problems]:
+    readers: Mapping[str, Reader],
+    readings: Readings,
+    kind: str | Answers | None,
+    answers: str | Answers,
+) -> tuple[RowTable, str | Answers, str, Problems]:
     """The table, the kind that its rows were taken as (None: that of the first), the kind of all
     rows together, and the rows that are of another kind than they were taken as and must not be.
     """

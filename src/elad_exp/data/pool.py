@@ -38,6 +38,10 @@ class Pool:
         """Annotations in the order in which they were bought; one for each sample."""
         return [annotation for _, annotation in self._labelled.values()]
 
+    def bought_in(self, sample_id: str) -> int:
+        """The round whose purchase had the annotation of a labelled sample."""
+        return self._labelled[sample_id][0]
+
     @property
     def unlabelled(self) -> SampleBook:
         """Samples that may still be asked for, in the order of the pool; none is read here."""
@@ -67,7 +71,8 @@ class Pool:
         ids = [item.sample.id for item in query.items]
         if len(set(ids)) != len(ids):
             raise ValueError("a query must not name a sample twice")
-        gone = [i for i in ids if self._samples.has(i) and not self._available(i)]
+        asked = [item.sample.id for item in query.items if item.known is None]
+        gone = [i for i in asked if self._samples.has(i) and not self._available(i)]
         if gone:
             raise ValueError(f"not in the pool any more: {', '.join(gone[:5])}")
         self.open_query = query

@@ -73,13 +73,19 @@ def read_records(path: Path, problems: Problems) -> Iterator[tuple[str, Any]]:
         problems.add(str(path), "is empty; it has no record")
 
 
+def first_record(path: Path) -> Mapping[str, Any] | None:
+    """The first record of a file, by which its columns are seen; None where there is none."""
+    _, record = next(iter(read_records(path, Problems())), ("", None))
+    return record if isinstance(record, Mapping) else None
+
+
 def read_layout(path: Path, layout: Layout | None, reading: Reading) -> Iterator[Row]:
     """The rows of a file in our schema or in `layout`.
 
     Args:
         path: The file.
         layout: The dataset's own layout; None allows our schema alone.
-        reading: Receives what is wrong.
+        reading: Receives what is wrong. Where `layout` is one of ours, nothing is left out.
     """
     convert: Callable[[Any], Any] | None = None
     known = False
@@ -91,13 +97,13 @@ def read_layout(path: Path, layout: Layout | None, reading: Reading) -> Iterator
             except DataError as error:
                 reading.problems.add(where, str(error))
                 return
-            reading.ours = convert is None
-        if convert is not None:
+            reading.ours = convert is None or (layout is not None and layout.own)
+        if not reading.ours:
             reading.records += 1
         try:
             yield parse_row(convert(record) if convert else record, where)
         except DataError as error:
-            if convert is None:
+            if reading.ours:
                 reading.problems.add(where, str(error))
             else:
                 reading.left_out[where] = str(error)
@@ -107,8 +113,8 @@ def _converter(record: Any, layout: Layout | None) -> Callable[[Any], Any] | Non
     """None for our own schema. Raises DataError for a record in neither."""
     if layout is None or not isinstance(record, Mapping):
         return None
-    # A mapping of columns was asked for by name: nothing is guessed.
-    if layout.name == "columns":
+    # A mapping of columns was asked for by name, or a schema was seen: nothing is guessed.
+    if layout.name == "columns" or layout.own:
         layout.check(record)
         return layout.row
     if layout.fits(record) and not ours(record):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from elad_exp.errors import DataError
+from elad_exp.tasks.answers import Answers
 from elad_exp.tasks.families import AUTO, FAMILIES, family
 from elad_exp.tasks.number import is_number
 from elad_exp.tasks.yes_no import YES_NO
@@ -191,7 +192,7 @@ class AnswersSeen:
         return "number" if self._number else "open"
 
 
-def canonical(row: Row, kind: str) -> Row:
+def canonical(row: Row, kind: str | Answers) -> Row:
     """The row with a canonical answer (`yes`, `no` in lower case).
 
     Raises:
@@ -206,19 +207,21 @@ def canonical(row: Row, kind: str) -> Row:
     return row if answer in (None, row.answer) else replace(row, answer=answer)
 
 
-def kind_hint(answers: str, kind: str) -> str:
+def kind_hint(answers: str | Answers, kind: str | Answers) -> str:
     """Ends a problem of a row that is not of `kind`, which `answers` has named or left open."""
     if answers == AUTO:
         return f"; the file's answers were taken as {kind}, set answers=... if that is wrong"
-    return f" (answers={answers})"
+    return f" (answers={answers})" if isinstance(answers, str) else ""
 
 
-def answer_kind(rows: list[Row], answers: str, problems: Problems) -> tuple[str, list[Row]]:
+def answer_kind(
+    rows: list[Row], answers: str | Answers, problems: Problems
+) -> tuple[str | Answers, list[Row]]:
     """The family of the answers and the rows with canonical answers; for many rows `tabulate`.
 
     Args:
         rows: Rows of one dataset, all its files together.
-        answers: A family's name, or `auto` to infer it, see `AnswersSeen`.
+        answers: A family, its name, or `auto` to infer it, see `AnswersSeen`.
         problems: Receives the rows that do not fit.
     """
     kind = answers

@@ -27,11 +27,11 @@ from elad_exp.plan.costs import Cost, RoundPlan
 from elad_exp.plan.ending import Ending, Most, Used, at_most, covered
 from elad_exp.protocols import EVAL_SPLITS, Splits, Task
 from elad_exp.selectors import components
-from elad_exp.selectors.query import initial_query
 from elad_exp.selectors.settings import check_needs, guided_size
+from elad_exp.selectors.shots import first_query
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.speed import Speeds, measure
-from elad_exp.teachers.annotator import Annotator
+from elad_exp.teachers.annotator import Annotator, LessonAnnotator
 from elad_exp.types import QueryItem
 
 SECONDS_A_CALL = 3.0
@@ -78,6 +78,11 @@ class Planner:
         task: Task = build(config.dataset)
         splits = task.load()
         teacher: Annotator = complete(config.teacher, task=task, gold=splits.gold, seed=config.seed)
+        if isinstance(teacher, LessonAnnotator):
+            raise ConfigError(
+                f"mode=plan: what the lessons of teacher={teacher.name} will cost is not known yet "
+                "before a run; set budget.max_tokens or budget.max_usd, which are never exceeded"
+            )
         teacher.check_price(limits)
         needs = build(config.selector).needs
         check_needs(needs, config.selection.also_score, task, splits.pool[0])
@@ -85,6 +90,11 @@ class Planner:
         if getattr(maker, "exercises", 0):
             maker.exercises = 0  # speed and length of texts do not depend on what it has learnt
         student: BuiltStudent = maker.build(task, splits, seed=config.seed)
+        if not student.writes_steps:
+            raise ConfigError(
+                "mode=plan: not yet for students that label texts; set budget.max_annotations, "
+                "budget.max_tokens or budget.max_usd, which are never exceeded"
+            )
         engine = student.engine(task)
         splits, _ = drop_too_long(splits, engine.fits)
         attempts = Attempts(task, splits, student, shown=teacher.mode != "explain")
@@ -126,12 +136,19 @@ def teacher_side(
         ConfigError: The initial query exceeds the pool.
     """
     schedule, pool = config.schedule, splits.pool
-    if schedule.initial_size > len(pool):
+    if (schedule.initial_size or 0) > len(pool):
         raise ConfigError(
             f"schedule.initial_size={schedule.initial_size} exceeds the pool of {len(pool)} "
             "samples; choose a smaller initial query"
         )
-    first = initial_query(pool, schedule.initial_size, config.seed)
+    first = first_query(
+        attempts.task,
+        splits,
+        pool,
+        initial_size=schedule.initial_size,
+        shots=schedule.shots,
+        seed=config.seed,
+    )
     store = Path(config.paths.store or store_path())
     rounds = [first_round(annotator, first.items, store, asked)]
     left = len(pool) - len(first.items)

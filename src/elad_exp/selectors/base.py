@@ -11,7 +11,7 @@ import numpy as np
 
 from elad_exp.errors import ConfigError
 from elad_exp.selectors.components import COMPONENTS, check_components
-from elad_exp.types import Candidate, QueryItem
+from elad_exp.types import Candidate, Explanation, QueryItem
 
 
 def shuffled(candidates: Sequence[Candidate], n: int, rng: np.random.Generator) -> list[Candidate]:
@@ -47,11 +47,23 @@ def parted(
     )
 
 
+def attempt_of(candidate: Candidate, selector: str) -> Explanation:
+    """What the student has answered. Raises ValueError where it was not asked."""
+    if candidate.attempt is None:
+        raise ValueError(
+            f"selector {selector} needs attempts, but candidate {candidate.sample.id} has none. "
+            "Score with the selector's `needs` first."
+        )
+    return candidate.attempt
+
+
 def query_item(
     candidate: Candidate, *, score: float | None = None, audit: bool = False
 ) -> QueryItem:
     """A chosen candidate with its attempt and a copy of all its scores."""
-    return QueryItem(candidate.sample, candidate.attempt, score, dict(candidate.scores), audit)
+    return QueryItem(
+        candidate.sample, candidate.attempt, score, dict(candidate.scores), audit, candidate.known
+    )
 
 
 class ScoreSelector(ABC):

@@ -33,6 +33,8 @@ SAMPLED = frozenset({"inter", "step_content", "step_content_sum", "self_consiste
 """Need sampled explanations."""
 CONTENT = frozenset({"step_content", "step_content_sum"})
 """Of these, the ones that compare what is asserted, see `selectors.content`."""
+OF_STEPS = FORCED_PARTIAL | CONTENT | {"step_entropy", "step_entropy_max", "step_entropy_sum"}
+"""Say something about the steps of an explanation."""
 CLOSED_ONLY = FORCED_DIRECT | DROPOUT
 COMPONENTS = TEXT | FREE | FORCED_PARTIAL | FORCED_DIRECT | DROPOUT | ANSWER | SAMPLED
 """What can stand in a candidate's scores."""

@@ -23,11 +23,13 @@ _CLASSES = 10
 
 
 def wrong_attempts(candidates: Sequence[Candidate], task: Task, gold: GoldBook) -> dict[str, bool]:
-    """By sample id, whether the attempt's answer is wrong; candidates without one are left out."""
+    """By sample id, whether the attempt's answer is wrong; candidates without attempt or gold (a
+    teacher wrote them) are left out.
+    """
     return {
         c.sample.id: not task.grade(c.sample, c.attempt.answer, gold)
         for c in candidates
-        if c.attempt is not None
+        if c.attempt is not None and c.sample.id in gold
     }
 
 
@@ -215,9 +217,10 @@ def _classes(query: Query, candidates: Sequence[Candidate], gold: GoldBook) -> d
     if tried:  # then all candidates have been, and so has what was selected of them
         answers = [i.attempt.answer for i in items if i.attempt is not None]
         found["answer"] = class_shares(answers, tried)
-    found["gold"] = class_shares(
-        [gold[i.sample.id].answer for i in items], [gold[c.sample.id].answer for c in candidates]
-    )
+    chosen = [gold[i.sample.id].answer for i in items if i.sample.id in gold]
+    answers = [gold[c.sample.id].answer for c in candidates if c.sample.id in gold]
+    if chosen:
+        found["gold"] = class_shares(chosen, answers)
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector
-from elad_exp.selectors.base import parted, query_item, shuffled
+from elad_exp.selectors.base import attempt_of, parted, query_item, shuffled
 from elad_exp.selectors.components import ATTEMPT, FEATURES
 from elad_exp.selectors.geometry import feature_matrix
 from elad_exp.selectors.kmeans import clusters
@@ -136,14 +136,8 @@ class ClassBalanced(Wrapper):
     def choose(
         self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator
     ) -> list[QueryItem]:
-        for candidate in candidates:
-            if candidate.attempt is None:
-                raise ValueError(
-                    f"selector {self.name} needs attempts, but candidate {candidate.sample.id} "
-                    "has none. Score with the selector's `needs` first."
-                )
+        answers = {c.sample.id: attempt_of(c, self.name).answer for c in candidates}
         ranked = self.inner.select(candidates, len(candidates), rng)
-        answers = {c.sample.id: c.attempt.answer if c.attempt else None for c in candidates}
         given: Counter[str | None] = Counter()
         turns = []
         for item in ranked:

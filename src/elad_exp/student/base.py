@@ -45,26 +45,111 @@ class Speed:
 
 
 class InferenceBase:
-    """The part of `protocols.Student` that does not depend on the architecture.
+    """What every student at inference has: a model, batches by tokens, counting.
 
     Args:
         model: Shared with training; never changed here, except that its mode is put back.
-        tokenizer: Its tokenizer, with end and pad tokens.
-        task: Prompts, grammar and labels.
-        max_new_tokens: Longest explanation with its answer, in tokens.
-        max_length: Context in tokens for a prompt with its explanation.
+        tokenizer: Its tokenizer, with a pad token.
+        task: What is asked.
+        max_length: Context in tokens.
         tokens_per_batch: Tokens in a batch at most: of every prompt once and of all that may
             follow it, as if each were as long as the longest; halved when memory runs out.
         inference_dtype: `auto`, `float32` or `bfloat16`; see `choose_dtype`.
-        chat_template: Put prompts into the tokenizer's chat template.
 
     Attributes:
         on_progress: Called with (done, total) after every batch.
         interrupted: Called before every forward pass; may raise to stop.
 
     Raises:
+        ConfigError: The tokenizer lacks a token, or a value is out of range.
+    """
+
+    tokens: tuple[str, ...] = ("pad_token",)
+    """What the tokenizer must have."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        task: Task,
+        *,
+        max_length: int,
+        tokens_per_batch: int = 16384,
+        inference_dtype: str = "auto",
+    ) -> None:
+        for name in self.tokens:
+            if getattr(tokenizer, f"{name}_id") is None:
+                raise ConfigError(
+                    f"the tokenizer of {tokenizer.name_or_path!r} has no {name}; set it in "
+                    "tokenizer_config.json, or choose another student"
+                )
+        if tokens_per_batch < 1:
+            raise ConfigError(
+                f"student.tokens_per_batch={tokens_per_batch}: must be at least 1; with less than "
+                "a prompt and its explanation have, every batch is a single row"
+            )
+        choose_dtype(model, inference_dtype)
+        self.model, self.tokenizer, self.task = model, tokenizer, task
+        self.max_length, self.inference_dtype = max_length, inference_dtype
+        self.batches = Batches(tokens_per_batch)
+        self.on_progress: Callable[[int, int], None] = lambda done, total: None
+        self.interrupted: Callable[[], None] = lambda: None
+        self.speeds = {"generate": Speed(), "forced": Speed()}
+        self._ready: Any = None
+
+    # -- model -------------------------------------------------------------------------------
+
+    @contextmanager
+    def phase(self) -> Iterator[Any]:
+        """The model for inference, kept while the context is open; may be nested.
+
+        Every call opens one. Open it around several calls to share one low-precision copy; the
+        weights must not change meanwhile.
+        """
+        if self._ready is not None:
+            with torch.autocast(self.model.device.type, enabled=False):
+                yield self._ready
+            return
+        with for_inference(self.model, self.inference_dtype) as self._ready:
+            try:
+                yield self._ready
+            finally:
+                self._ready = None
+
+    # -- counting ----------------------------------------------------------------------------
+
+    def _count(self, kind: str, tokens: int, start: float) -> None:
+        self.speeds[kind].tokens += tokens
+        self.speeds[kind].seconds += time.perf_counter() - start
+
+    def take_speeds(self) -> dict[str, float]:
+        """Tokens per second since the last call, by kind of work that was done.
+
+        `generate` counts new tokens only; its time includes reading the prompts.
+        """
+        found = {n: s.tokens / s.seconds for n, s in self.speeds.items() if s.seconds > 0}
+        for speed in self.speeds.values():
+            speed.tokens, speed.seconds = 0, 0.0
+        return found
+
+
+class LanguageBase(InferenceBase):
+    """The part of a language model's inference that does not depend on its architecture.
+
+    Args:
+        model: See `InferenceBase`.
+        tokenizer: Its tokenizer, with end and pad tokens.
+        task: Prompts, grammar and labels.
+        max_new_tokens: Longest explanation with its answer, in tokens.
+        max_length: Context in tokens for a prompt with its explanation.
+        chat_template: Put prompts into the tokenizer's chat template.
+        settings: See `InferenceBase`.
+
+    Raises:
         ConfigError: The tokenizer lacks a token, or lengths do not fit together.
     """
+
+    tokens = ("eos_token", "pad_token")
 
     def __init__(
         self,
@@ -74,36 +159,17 @@ class InferenceBase:
         *,
         max_new_tokens: int,
         max_length: int,
-        tokens_per_batch: int = 16384,
-        inference_dtype: str = "auto",
         chat_template: bool = False,
+        **settings: Any,
     ) -> None:
-        for name in ("eos_token", "pad_token"):
-            if getattr(tokenizer, f"{name}_id") is None:
-                raise ConfigError(
-                    f"the tokenizer of {tokenizer.name_or_path!r} has no {name}; set it in "
-                    "tokenizer_config.json, or choose another student"
-                )
         if not 0 < max_new_tokens < max_length:
             raise ConfigError(
                 f"student.max_new_tokens={max_new_tokens} must be between 1 and "
                 f"student.max_length={max_length} - 1"
             )
-        if tokens_per_batch < 1:
-            raise ConfigError(
-                f"student.tokens_per_batch={tokens_per_batch}: must be at least 1; with less than "
-                "a prompt and its explanation have, every batch is a single row"
-            )
-        choose_dtype(model, inference_dtype)
-        self.model, self.tokenizer, self.task = model, tokenizer, task
-        self.max_new_tokens, self.max_length = max_new_tokens, max_length
-        self.batches, self.chat_template = Batches(tokens_per_batch), chat_template
-        self.inference_dtype = inference_dtype
-        self.on_progress: Callable[[int, int], None] = lambda done, total: None
-        self.interrupted: Callable[[], None] = lambda: None
-        self.speeds = {"generate": Speed(), "forced": Speed()}
+        super().__init__(model, tokenizer, task, max_length=max_length, **settings)
+        self.max_new_tokens, self.chat_template = max_new_tokens, chat_template
         self._texts = TokenTexts(tokenizer)
-        self._ready: Any = None
 
     # -- prompts -----------------------------------------------------------------------------
 
@@ -159,25 +225,6 @@ class InferenceBase:
             )
         return labels
 
-    # -- model -------------------------------------------------------------------------------
-
-    @contextmanager
-    def phase(self) -> Iterator[Any]:
-        """The model for inference, kept while the context is open; may be nested.
-
-        Every call opens one. Open it around several calls to share one low-precision copy; the
-        weights must not change meanwhile.
-        """
-        if self._ready is not None:
-            with torch.autocast(self.model.device.type, enabled=False):
-                yield self._ready
-            return
-        with for_inference(self.model, self.inference_dtype) as self._ready:
-            try:
-                yield self._ready
-            finally:
-                self._ready = None
-
     # -- explanations ------------------------------------------------------------------------
 
     def _uniforms(self, items: Sequence[Item], k: int, *, greedy: bool, seed: int) -> torch.Tensor:
@@ -204,22 +251,6 @@ class InferenceBase:
             entropies=made.entropies,
             begin=len(begun),
         )
-
-    # -- counting ----------------------------------------------------------------------------
-
-    def _count(self, kind: str, tokens: int, start: float) -> None:
-        self.speeds[kind].tokens += tokens
-        self.speeds[kind].seconds += time.perf_counter() - start
-
-    def take_speeds(self) -> dict[str, float]:
-        """Tokens per second since the last call, by kind of work that was done.
-
-        `generate` counts new tokens only; its time includes reading the prompts.
-        """
-        found = {n: s.tokens / s.seconds for n, s in self.speeds.items() if s.seconds > 0}
-        for speed in self.speeds.values():
-            speed.tokens, speed.seconds = 0, 0.0
-        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from torch import Tensor
 
 from elad_exp.assets import ModelFiles, cache_dir, resolve_model
 from elad_exp.data.collate import Encoded, Rendered, collate, collate_pairs, render
+from elad_exp.data.targets import TargetEncoder
 from elad_exp.protocols import Splits, Task
 from elad_exp.student.decoder import DecoderEngine
 from elad_exp.student.engine import Engine
 from elad_exp.student.exercises import pretrained
 from elad_exp.student.forced import FORCED_ANSWER_TOKENS
+from elad_exp.student.module import target_loss
 from elad_exp.student.pretrained import convert_gguf, dequantised_name, load_pretrained
 from elad_exp.student.seq2seq import Seq2SeqEngine
 from elad_exp.student.tiny import build_tiny
@@ -42,6 +44,7 @@ class BuiltStudent:
     tokens_per_batch: int = 16384
     inference_dtype: str = "auto"
     assets: list[dict[str, Any]] = field(default_factory=list)
+    writes_steps = True
 
     @property
     def pad_id(self) -> int:
@@ -66,6 +69,16 @@ class BuiltStudent:
         if self.encoder_decoder:
             return collate_pairs(batch, self.pad_id, self.model.config.decoder_start_token_id)
         return collate(batch, self.pad_id)
+
+    def encoder(self, task: Task, *, train_on: str) -> TargetEncoder:
+        """Makes training examples; see `TargetEncoder`."""
+        return TargetEncoder(
+            task, self.tokenizer, self.render, max_length=self.max_length, train_on=train_on
+        )
+
+    def loss(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        """What training makes smaller."""
+        return target_loss(model, batch)
 
     def engine(self, task: Task) -> Engine:
         """The student at inference."""

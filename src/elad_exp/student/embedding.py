@@ -24,7 +24,7 @@ def embed(
     """(texts, width): mean over tokens of the last hidden state, scaled to length 1.
 
     Equal texts share a row's work. What exceeds the context is cut; a text without tokens is the
-    end token.
+    end token, or padding.
 
     Args:
         encoder: The student without its output matrix.
@@ -38,7 +38,9 @@ def embed(
     if not different:
         return np.zeros((0, encoder.config.hidden_size), np.float32)
     made = tokenizer(different, add_special_tokens=False, split_special_tokens=True).input_ids
-    ids = [own[:context] or [tokenizer.eos_token_id] for own in made]
+    end = tokenizer.eos_token_id
+    nothing = tokenizer.pad_token_id if end is None else end
+    ids = [own[:context] or [nothing] for own in made]
     order = sorted(range(len(ids)), key=lambda i: (-len(ids[i]), i))
     found = np.zeros((len(ids), encoder.config.hidden_size), np.float32)
 

@@ -14,7 +14,7 @@ from elad_exp.data.collate import target_ids
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.rng import derive_seed
-from elad_exp.student.base import InferenceBase, Item, Opening
+from elad_exp.student.base import Item, LanguageBase, Opening
 from elad_exp.student.batches import Batches
 from elad_exp.student.forced import (
     FORCED_ANSWER_TOKENS,
@@ -37,10 +37,10 @@ SAMPLES_TOGETHER = 256
 """So many samples' forced answers are laid out at a time, which takes memory of its own."""
 
 
-class Engine(InferenceBase, ABC):
+class Engine(LanguageBase, ABC):
     """Implements `protocols.Student`; what depends on the architecture is abstract here.
 
-    See `InferenceBase`, and `DecoderEngine` and `Seq2SeqEngine` for the architectures.
+    See `LanguageBase`, and `DecoderEngine` and `Seq2SeqEngine` for the architectures.
 
     Raises:
         ConfigError: Also where lengths do not fit the model's context.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from elad_exp.data.collate import IGNORE
 from elad_exp.rng import derive_seed
-from elad_exp.student.engine import Engine
+from elad_exp.student.built import Asked
 
 LAST_RATE = 0.05
 """Where the learning rate is headed within a round, as a share of the highest."""
@@ -69,6 +69,7 @@ class StudentModule(L.LightningModule):
     Args:
         model: A language model of Hugging Face.
         engine: The same student at inference.
+        loss: Of the model on a batch.
         learning_rate: The highest; see `rate_at`. There is no schedule over all steps, because
             their number would be taken from the first, smallest pool.
         weight_decay: For matrices; not for biases and norms.
@@ -82,8 +83,9 @@ class StudentModule(L.LightningModule):
     def __init__(
         self,
         model: Any,
-        engine: Engine,
+        engine: Asked,
         *,
+        loss: Callable[[Any, dict[str, Tensor]], Tensor] = target_loss,
         learning_rate: float,
         weight_decay: float = 0.01,
         warmup_steps: int = 0,
@@ -93,6 +95,7 @@ class StudentModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.engine, self.measure = model, engine, measure
+        self.loss = loss
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup_steps, self.decay_steps, self.seed = warmup_steps, decay_steps, seed
         self.train_tokens = 0
@@ -110,7 +113,7 @@ class StudentModule(L.LightningModule):
         # No generator state is in checkpoints. Not seeded once an epoch, because a resumed epoch
         # draws a data loader's seed after its start instead of before.
         torch.manual_seed(derive_seed(self.seed, "dropout", self.current_epoch, batch_idx))
-        loss = target_loss(self.model, batch)
+        loss = self.loss(self.model, batch)
         self.train_tokens += tokens_read(batch)
         rows = len(batch["labels"])
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=rows)

@@ -58,13 +58,14 @@ def for_inference(model: Any, wanted: str) -> Iterator[Any]:
     # Of the last positions of a batch, which are a view with gaps, torch would multiply each row
     # with a copy of the whole output matrix: gigabytes, and most of the time.
     head = ready.get_output_embeddings()
-    dense = head.register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
+    hooks = [] if head is None else [head.register_forward_pre_hook(_dense)]
     try:
         # A trainer validates under autocast and scores without; both must give the same.
         with torch.autocast(model.device.type, enabled=False):
             yield ready
     finally:
-        dense.remove()
+        for hook in hooks:
+            hook.remove()
         model.train(training)
         release_memory()
 
@@ -77,3 +78,7 @@ def _converted(model: Any, dtype: torch.dtype) -> Any:
         id(p): nn.Parameter(p.detach().to(dtype), requires_grad=False) for p in model.parameters()
     }
     return copy.deepcopy(model, converted).eval()
+
+
+def _dense(_: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (given[0].contiguous(),)

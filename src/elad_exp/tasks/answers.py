@@ -26,6 +26,11 @@ class Asked(Protocol):
     """What an answer belongs to: a `Sample`, or a `Row` of a file."""
 
     @property
+    def question(self) -> str:
+        """The question, or the text that is labelled."""
+        ...
+
+    @property
     def choices(self) -> tuple[Choice, ...]:
         """The options, if any."""
         ...
@@ -35,7 +40,7 @@ class Answers(Protocol):
     """A family of answers. Stateless; total on arbitrary text, nothing raises."""
 
     kind: str
-    """Its name: `yes_no`, `choice`, `number`, `nli` or `open`."""
+    """Its name: `yes_no`, `choice`, `number`, `nli`, `open`, `label` or `entities`."""
     of_choices: bool
     """Whether its questions have choices."""
 

@@ -17,18 +17,21 @@ FAMILIES: dict[str, Answers] = {
 CHOICE = FAMILIES["choice"]
 
 
-def check_answers(answers: str) -> None:
-    """Raises ConfigError unless `answers` names a family, or is `auto`."""
-    if answers not in FAMILIES and answers != AUTO:
+def check_answers(answers: str | Answers) -> None:
+    """Raises ConfigError unless `answers` is or names a family, or is `auto`."""
+    if isinstance(answers, str) and answers not in FAMILIES and answers != AUTO:
         raise ConfigError(f"answers={answers!r} is not one of {', '.join((AUTO, *FAMILIES))}")
 
 
-def family(answers: str) -> Answers:
-    """The family named `answers`.
+def family(answers: str | Answers) -> Answers:
+    """The family named `answers`, or `answers` itself: one that only its task knows has no name
+    here, as the classes of a dataset.
 
     Raises:
         ConfigError: There is none, or it is `auto` and nothing was loaded yet to infer it from.
     """
+    if not isinstance(answers, str):
+        return answers
     check_answers(answers)
     if answers == AUTO:
         raise ConfigError(

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from elad_exp.assets import AssetRecord, hub
 from elad_exp.assets.models import unreachable
@@ -30,12 +31,12 @@ from elad_exp.data.rows import Row
 from elad_exp.data.usable import check_graded, gradable
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
-from elad_exp.tasks.families import check_answers
 from elad_exp.tasks.from_files import OWN_COPY, TaskFromFiles, file_record
 
 logger = logging.getLogger(__name__)
 
 _SPLITS = ("pool", "dev", "test")
+_OPTIONAL = {"dev": "validation", "test": "test"}
 Files = Mapping[str, Sequence[Path]]
 
 
@@ -59,25 +60,89 @@ class Unexplained:
         return []
 
 
-class HubTask(TaskFromFiles):
-    """Questions of a dataset on the hub, in its own columns.
+class TaskFromHub(TaskFromFiles):
+    """A task whose files are a dataset of the hub or a copy the user names; subclasses read them.
 
     Official splits are kept; dev and test that a dataset lacks, or whose answers are not public,
     are cut from the pool by hash.
 
     Args:
-        name: Name in results.
         repo: OWNER/NAME on the hub; may be None where `path` is given.
         subset: Folder of the repository (the hub calls it a configuration), or of a folder `path`
             that has it; None: all of it.
         revision: Branch, tag or commit; None: the default branch.
         splits: `pool`, `dev` and `test` -> the hub's name of the split, or several names; None or
-            absent: cut from the pool.
+            absent: cut from the pool. Without any: `train` is the pool, and where `path` is a
+            folder with files of `validation` (or `dev`) and `test`, they are those splits.
+        path: A file or folder to read instead of fetching anything. A folder has files named after
+            the splits; a single file is the pool, and dev and test are cut from it.
+        given: See `TaskFromFiles`.
+    """
+
+    def __init__(
+        self,
+        *,
+        repo: str | None = None,
+        subset: str | None = None,
+        revision: str | None = None,
+        splits: Mapping[str, str | Sequence[str] | None] | None = None,
+        path: str | None = None,
+        **given: Any,
+    ) -> None:
+        super().__init__(**given)
+        if repo is None and path is None:
+            raise ConfigError("dataset.repo and dataset.path are both empty: name one of them")
+        self.repo, self.subset, self.revision = repo, subset, revision
+        self.splits = _names(splits or {"pool": "train"})
+        self.optional = {} if splits else _OPTIONAL
+        self.path = Path(path).expanduser() if path is not None else None
+
+    def files(self) -> tuple[list[AssetRecord], Files]:
+        """What is read, and the files of each split; fetched if need be.
+
+        Raises:
+            AssetError: Neither cache nor hub has it; the message says why for each.
+            DataError: There is no such file, or a split has none.
+        """
+        if self.path is not None:
+            return self._local(self.path)
+        assert self.repo is not None
+        return fetch(self.repo, subset=self.subset, revision=self.revision, splits=self.splits)
+
+    def _local(self, path: Path) -> tuple[list[AssetRecord], Files]:
+        if not path.is_dir():
+            if not path.is_file():
+                raise DataError(f"dataset.path={path}: no such file or folder")
+            return [file_record(path)], {"pool": [path]}
+        root = path / self.subset if self.subset and (path / self.subset).is_dir() else path
+        files = {}
+        for split, names in self.splits.items():
+            try:
+                files[split] = [file for name in names for file in split_files(root, name)]
+            except NoSplitError as error:
+                cut = f", or dataset.splits.{split}=null to cut {split} from the pool"
+                raise DataError(
+                    f"{error}; name another split by dataset.splits.{split}=NAME"
+                    f"{cut if split != 'pool' else ''}"
+                ) from error
+        for split, name in self.optional.items():
+            with suppress(NoSplitError):
+                files[split] = split_files(root, name)
+        return [file_record(file) for group in files.values() for file in group], files
+
+
+class HubTask(TaskFromHub):
+    """Questions of a dataset on the hub, in its own columns.
+
+    Args:
+        name: Name in results.
+        repo: See `TaskFromHub`.
+        subset: See there.
+        revision: See there.
+        splits: See there; without any, dev and test are cut from `train`.
         layout: One of `elad_exp.data.layouts.LAYOUTS`, or `columns` to go by `columns`.
         columns: Field -> column, see `elad_exp.data.layouts.mapped`; for `layout=columns` only.
-        path: A file or folder to read instead of fetching anything, in the hub's columns or in the
-            schema of `elad_exp.data.rows`. A folder has files named after the splits; a single
-            file is the pool, and dev and test are cut from it.
+        path: See `TaskFromHub`; in the hub's columns or in the schema of `elad_exp.data.rows`.
         n_dev: Number of dev questions: of an official split the first so many in hash order (None:
             all), else cut from the pool (None: a tenth).
         n_test: The same for test (None without an official split: a fifth).
@@ -104,21 +169,19 @@ class HubTask(TaskFromFiles):
         answers: str | None = None,
     ) -> None:
         self.layout = _layout(layout, columns)
-        answers = answers or self.layout.answers
-        check_answers(answers)
         super().__init__(
             name=name,
-            answers=answers,
+            answers=answers or self.layout.answers,
             instruction=instruction,
             n_dev=n_dev,
             n_test=n_test,
             split_seed=split_seed,
+            repo=repo,
+            subset=subset,
+            revision=revision,
+            splits=splits or {"pool": "train"},
+            path=path,
         )
-        if repo is None and path is None:
-            raise ConfigError("dataset.repo and dataset.path are both empty: name one of them")
-        self.repo, self.subset, self.revision = repo, subset, revision
-        self.splits = _names(splits or {"pool": "train"})
-        self.path = Path(path).expanduser() if path is not None else None
 
     def load(self) -> Splits:
         """Fetches if need be, reads, checks and splits.
@@ -127,7 +190,7 @@ class HubTask(TaskFromFiles):
             AssetError: Neither cache nor hub has it; the message says why for each.
             DataError: Rows cannot be used, or the splits leave nothing for the pool.
         """
-        records, files = self._local(self.path) if self.path is not None else self._fetched()
+        records, files = self.files()
         explain, further = self.explainer()
         ungradable: dict[str, str] = {}
 
@@ -157,28 +220,6 @@ class HubTask(TaskFromFiles):
         are any.
         """
         return Unexplained(), ()
-
-    def _fetched(self) -> tuple[list[AssetRecord], Files]:
-        assert self.repo is not None
-        return fetch(self.repo, subset=self.subset, revision=self.revision, splits=self.splits)
-
-    def _local(self, path: Path) -> tuple[list[AssetRecord], Files]:
-        if not path.is_dir():
-            if not path.is_file():
-                raise DataError(f"dataset.path={path}: no such file or folder")
-            return [file_record(path)], {"pool": [path]}
-        root = path / self.subset if self.subset and (path / self.subset).is_dir() else path
-        files = {}
-        for split, names in self.splits.items():
-            try:
-                files[split] = [file for name in names for file in split_files(root, name)]
-            except NoSplitError as error:
-                cut = f", or dataset.splits.{split}=null to cut {split} from the pool"
-                raise DataError(
-                    f"{error}; name another split by dataset.splits.{split}=NAME"
-                    f"{cut if split != 'pool' else ''}"
-                ) from error
-        return [file_record(file) for group in files.values() for file in group], files
 
 
 def fetch(

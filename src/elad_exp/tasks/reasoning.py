@@ -39,8 +39,8 @@ class ReasoningTask:
     Args:
         name: Name in configuration, results and reports.
         answers: The family of the answers: `yes_no`, `choice` (the labels of a sample's choices),
-            `number`, `nli`, or `open`. Whatever it is, a question with choices is answered by one
-            of them.
+            `number`, `nli`, or `open`; or the family itself. Whatever it is, a question with
+            choices is answered by one of them.
         instruction: Line between question and explanation, for students that know how to follow
             instructions. Empty for students trained from scratch.
 
@@ -48,7 +48,7 @@ class ReasoningTask:
         ConfigError: `answers` is unknown.
     """
 
-    def __init__(self, *, name: str, answers: str, instruction: str = "") -> None:
+    def __init__(self, *, name: str, answers: str | Answers, instruction: str = "") -> None:
         check_answers(answers)
         self.name = name
         self.answers = answers
@@ -71,7 +71,8 @@ class ReasoningTask:
         if explanation.answer is None:
             raise ValueError(f"sample {sample.id}: an explanation without an answer is no target")
         steps = [rendered_step(text) for text in explanation.texts]
-        return "\n".join([*filter(None, steps), f"Answer: {one_line(explanation.answer)}"])
+        answer = self.write_answer(sample, explanation.answer)
+        return "\n".join([*filter(None, steps), f"Answer: {answer}"])
 
     def parse(self, sample: Sample, text: str) -> Explanation:
         """Inverse of `target`; total on arbitrary text."""
@@ -95,6 +96,10 @@ class ReasoningTask:
     def kind(self, sample: Sample) -> str:
         """The name of that family."""
         return self.family(sample).kind
+
+    def write_answer(self, sample: Sample, answer: str) -> str:
+        """The canonical `answer` as it stands after `Answer:`; `read_answer` reads it back."""
+        return one_line(answer)
 
     def read_answer(self, sample: Sample, text: str) -> str | None:
         """The canonical answer that `text` gives, or None."""

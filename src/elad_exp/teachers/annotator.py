@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from elad_exp.budget.budget import Limits
 from elad_exp.teachers.calling import Calling
-from elad_exp.types import Annotation, Answer, QueryItem, Request, Usage
+from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Sample, Usage
 
 
 class Ask(Protocol):
@@ -78,4 +79,39 @@ class Annotator(Protocol):
 
     async def close(self) -> None:
         """Close connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Texts that are asked for together.
+
+    `name` is its own in a run, `size` how many texts: budgets count so many annotations. `plan`
+    is what the teacher makes of it; primitives only.
+    """
+
+    name: str
+    size: int
+    plan: dict[str, Any]
+
+
+@runtime_checkable
+class LessonAnnotator(Annotator, Protocol):
+    """A teacher that studies a whole query and then writes texts of its own.
+
+    Its annotations name their own samples, which are not those of the query.
+    """
+
+    async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
+        """What is to be written, in order of importance. May ask."""
+        ...
+
+    async def write(self, lesson: Lesson, ask: Ask) -> list[Annotation]:
+        """The annotations of one lesson. Every call goes through `ask`, one after the other."""
+        ...
+
+    def sift(
+        self, annotations: Sequence[Annotation], earlier: Sequence[Sample]
+    ) -> list[Annotation]:
+        """The annotations of all lessons, in order, without use where they say nothing new."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -16,7 +16,7 @@ from elad_exp.teachers.annotator import Annotator
 from elad_exp.teachers.calling import Progress
 from elad_exp.teachers.pace import shared_pace
 from elad_exp.teachers.purchase import Purchase
-from elad_exp.types import Annotation, Query, Spent
+from elad_exp.types import Annotation, Query, Sample, Spent
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class MeteredTeacher:
         interrupted: Called before each reservation and while waiting; raises to stop. Nothing new
             is sent then, and open calls get a while to come back.
         on_progress: Called after each annotation.
+        annotated: What is annotated already.
 
     Attributes:
         last_refusal: Why the last query was cut short, or None if it was not.
@@ -78,10 +79,12 @@ class MeteredTeacher:
         wall_clock: Callable[[], float],
         interrupted: Callable[[], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        annotated: Callable[[], Sequence[Sample]] = tuple,
     ) -> None:
         self.annotator, self.store = annotator, store
         self.limits, self.run_id, self.wall_clock = limits, run_id, wall_clock
         self.interrupted, self.on_progress = interrupted, on_progress
+        self.annotated = annotated
         self.name, self.mode = annotator.name, annotator.mode
         calling = annotator.calling
         self.pace = shared_pace(
@@ -130,12 +133,14 @@ class MeteredTeacher:
         return replace(self.store.paid(self.run_id), wall_s=self.wall_clock())
 
     def costs(self, annotation: Annotation) -> dict[str, Any]:
-        """What an annotation's calls are charged in `spent`: `tokens` and `usd`; `cached` if the
-        shared cache answered all of them, so that nothing was paid.
+        """What an annotation's calls are charged in `spent`: `tokens` and `usd`, its share of them
+        where they gave several; `cached` if the shared cache answered all of them, so that nothing
+        was paid.
         """
         calls = [self.store.call(call_id) for call_id in annotation.call_ids]
+        tokens, n = sum(call["spent"]["tokens"] for call in calls), annotation.shared
         return {
-            "tokens": sum(call["spent"]["tokens"] for call in calls),
-            "usd": sum(call["spent"]["usd"] for call in calls),
+            "tokens": tokens if n == 1 else round(tokens / n, 2),
+            "usd": sum(call["spent"]["usd"] for call in calls) / n,
             "cached": bool(calls) and all(call["cached"] for call in calls),
         }

@@ -1,7 +1,9 @@
 """One query being bought: several annotations at a time, reserved in the query's order.
 
-An annotation asks one call after another. Its first reservation waits for its turn, so that the
-budget goes to the beginning of the query, whichever answer comes first. What does not fit while
+A job is what is asked about together: an item, or a lesson of several texts, which the teacher has
+planned after it studied the whole query. It asks one call after another. Its first reservation
+waits for its turn, so that the budget goes to the beginning of the query, whichever answer comes
+first. What does not fit while
 other calls are open waits for them: they were reserved at their worst case and mostly cost less. So
 which items a budget covers does not depend on how many are asked about at a time.
 """
@@ -11,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from elad_exp.budget.ledger import StoredCall
 from elad_exp.errors import BudgetExceeded, RunStopped
+from elad_exp.teachers.annotator import Ask, Lesson, LessonAnnotator
 from elad_exp.teachers.calling import Billed, CallFailed, Progress
 from elad_exp.teachers.halt import Halt, Stopped
 from elad_exp.teachers.keys import payload, request_key, restored
@@ -31,12 +34,16 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Job:
-    """An item. `first` until its first reservation; `holds` if more was set aside with one."""
+    """What is asked about together: `about` names it in the store, `texts` is how many annotations
+    it counts for. `first` until its first reservation; `holds` if more was set aside with one.
+    """
 
     index: int
-    item: QueryItem
+    about: str
     annotation: str
     repetition: int
+    texts: int
+    work: Callable[[Ask], Awaitable[list[Annotation]]]
     first: bool = True
     holds: bool = False
 
@@ -57,8 +64,10 @@ class Purchase:
         self.annotator, self.calling = teacher.annotator, teacher.annotator.calling
         self.refusal: str | None = None
         self.done = self.calls = self.cached = self.failed = 0
-        self._bought: list[Annotation | None] = [None] * len(query.items)
-        self._jobs = iter(self._line_up())
+        self._bought: dict[int, list[Annotation]] = {}
+        self._unusable: set[str] = set()
+        self._jobs: Iterator[Job] = iter(())
+        self.total = len(query.items)
         self._turn = asyncio.Lock()
         self._open = 0
         self._changed = asyncio.Event()
@@ -67,10 +76,11 @@ class Purchase:
             self.calling.phase_timeout_s,
             grace_s=self.calling.timeout_s,
             on_stop=self._tell,
-            progress=lambda: f"{self.done} of {len(query.items)} annotated",
+            progress=lambda: f"{self.done} of {self.total} annotated",
         )
 
-    def _line_up(self) -> list[Job]:
+    def _items(self) -> list[Job]:
+        """A job for each item."""
         run_id, round_ = self.teacher.run_id, self.query.round
         asked = self.store.times_asked(run_id, before_round=round_)
         self._unusable = self.store.unusable(run_id, before_round=round_)
@@ -78,8 +88,36 @@ class Purchase:
         for index, item in enumerate(self.query.items):
             repetition = asked.get(item.sample.id, 0)
             asked[item.sample.id] = repetition + 1
-            jobs.append(Job(index, item, f"{item.sample.id}:{repetition}", repetition))
+            jobs.append(
+                Job(
+                    index,
+                    item.sample.id,
+                    f"{item.sample.id}:{repetition}",
+                    repetition,
+                    1,
+                    partial(self._one, item),
+                )
+            )
         return jobs
+
+    async def _one(self, item: QueryItem, ask: Ask) -> list[Annotation]:
+        return [await self.annotator.annotate(item, ask)]
+
+    def _study(self, annotator: LessonAnnotator, planned: list[Lesson]) -> Job:
+        """The job that plans the lessons."""
+
+        async def work(ask: Ask) -> list[Annotation]:
+            planned.extend(await annotator.study(self.query, ask))
+            return []
+
+        name = f"study-{self.query.round}"
+        return Job(0, name, name, 0, 0, work)
+
+    def _lessons(self, annotator: LessonAnnotator, planned: Sequence[Lesson]) -> list[Job]:
+        return [
+            Job(n, own.name, own.name, 0, own.size, partial(annotator.write, own))
+            for n, own in enumerate(planned)
+        ]
 
     async def run(self) -> list[Annotation]:
         """Annotations in query order; fewer than items if the budget ran out.
@@ -87,9 +125,24 @@ class Purchase:
         Raises:
             BaseException: Why the purchase had to stop. What was bought is in the store.
         """
-        if not self.query.items:
-            return []
-        n = min(self.calling.concurrency, len(self.query.items))
+        if not isinstance(self.annotator, LessonAnnotator):
+            await self._all(self._items())
+        else:
+            planned: list[Lesson] = []
+            self.total = 0
+            await self._all([self._study(self.annotator, planned)])
+            self.total = sum(lesson.size for lesson in planned)
+            await self._all(self._lessons(self.annotator, planned))
+        bought = [one for n in sorted(self._bought) for one in self._bought[n]]
+        if isinstance(self.annotator, LessonAnnotator):
+            return self.annotator.sift(bought, self.teacher.annotated())
+        return bought
+
+    async def _all(self, jobs: Sequence[Job]) -> None:
+        if not jobs or self.refusal:
+            return
+        self._jobs = iter(jobs)
+        n = min(self.calling.concurrency, len(jobs))
         workers = [asyncio.create_task(self._work()) for _ in range(n)]
         watch = asyncio.create_task(self._halt.watch(workers))
         try:
@@ -103,7 +156,6 @@ class Purchase:
             watch.cancel()
         if self._halt.why is not None:
             raise self._halt.why
-        return [annotation for annotation in self._bought if annotation is not None]
 
     # -- annotations -------------------------------------------------------------------------
 
@@ -128,26 +180,33 @@ class Purchase:
             self._turn.release()
 
     async def _annotate(self, job: Job) -> None:
-        sample = job.item.sample
         try:
-            annotation = await self.annotator.annotate(job.item, partial(self._ask, job))
+            annotations = await job.work(partial(self._ask, job))
         except BudgetExceeded as error:
             self.refusal = self.refusal or str(error)
             return
         except CallFailed as error:
-            annotation = Annotation(
-                sample, None, Status.FAILED, self.annotator.name, reason=str(error)
-            )
+            annotations = self._failed(job, error)
         finally:
             if job.holds:
                 self.store.drop_hold(self.teacher.run_id, job.annotation)
                 self._tell()
-        if annotation.status is not Status.OK:
-            log.info("sample %s: %s (%s)", sample.id, annotation.status, annotation.reason)
+        for one in annotations:
+            if one.status is not Status.OK:
+                log.info("sample %s: %s (%s)", one.sample.id, one.status, one.reason)
         calls = self.store.calls_of(self.teacher.run_id, job.annotation, round=self.query.round)
-        self._bought[job.index] = replace(annotation, call_ids=calls)
-        self.done += 1
+        shared = max(len(annotations), 1)
+        self._bought[job.index] = [replace(a, call_ids=calls, shared=shared) for a in annotations]
+        self.done += job.texts
         self._show()
+
+    def _failed(self, job: Job, error: CallFailed) -> list[Annotation]:
+        """A lesson has no texts yet that could have failed."""
+        items = [item for item in self.query.items if item.sample.id == job.about]
+        if not items:
+            log.warning("%s: %s", job.about, error)
+        name = self.annotator.name
+        return [Annotation(i.sample, None, Status.FAILED, name, reason=str(error)) for i in items]
 
     def _show(self) -> None:
         if self.teacher.on_progress is not None:
@@ -157,7 +216,7 @@ class Purchase:
             self.teacher.on_progress(
                 Progress(
                     self.done,
-                    len(self.query.items),
+                    self.total,
                     self.calls,
                     self.cached,
                     self.failed,
@@ -226,7 +285,7 @@ class Purchase:
     def _earlier(self, job: Job, request: Request) -> StoredCall | None:
         """What an earlier annotation of the sample, which a later answer spoilt, was answered."""
         for repetition in range(job.repetition):
-            if f"{job.item.sample.id}:{repetition}" in self._unusable:
+            if f"{job.about}:{repetition}" in self._unusable:
                 key = request_key(self.annotator, request, repetition=repetition)
                 stored = self.store.settled(self.teacher.run_id, key)
                 if stored is not None and stored.status is Status.OK:
@@ -247,11 +306,12 @@ class Purchase:
                     run_id=self.teacher.run_id,
                     key=key,
                     annotation=job.annotation,
-                    sample_id=job.item.sample.id,
+                    sample_id=job.about,
                     round=self.query.round,
                     bound=request.bound,
                     ahead=request.ahead,
                     ahead_calls=request.ahead_calls,
+                    texts=job.texts,
                     limits=self.teacher.limits,
                     wall_s=self.teacher.wall_clock(),
                     send=send,

@@ -13,8 +13,9 @@ from typing import Any
 from elad_exp.data.layouts import aqua, gsm8k, lettered, nli
 from elad_exp.data.layouts.base import NLI, NUMBER, OWN_ONLY, Layout
 from elad_exp.data.layouts.mapped import mapped
+from elad_exp.data.layouts.texts import NER, TEXT
 
-__all__ = ["LAYOUTS", "Layout", "mapped", "ours", "recognised"]
+__all__ = ["LAYOUTS", "NER", "TEXT", "Layout", "mapped", "ours", "recognised"]
 
 LAYOUTS = {
     layout.name: layout
@@ -50,8 +51,10 @@ def ours(record: Mapping[str, Any]) -> bool:
 
 
 def recognised(record: Mapping[str, Any]) -> Layout | None:
-    """The layout whose columns `record` has; None for a record of our own schema, or of none."""
+    """The layout whose columns `record` has; None for a record of our own schema of questions, or
+    of none.
+    """
     if ours(record):
         return None
-    fitting = [layout for layout in LAYOUTS.values() if layout.fits(record)]
+    fitting = [layout for layout in (*LAYOUTS.values(), TEXT, NER) if layout.fits(record)]
     return max(fitting, key=lambda layout: len(layout.columns), default=None)

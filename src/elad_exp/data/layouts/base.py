@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elad_exp.errors import DataError
+from elad_exp.tasks.answers import Answers
 
 # The families of answers that these datasets are graded by.
 NUMBER = "number"
@@ -23,15 +24,17 @@ class Layout:
 
     Attributes:
         name: Name in configuration.
-        answers: Family of its answers, see `ReasoningTask`; `auto` to infer it.
+        answers: Family of its answers or its name, see `ReasoningTask`; `auto` to infer it.
         columns: Columns that every record must have.
         convert: A record as a dictionary of our schema. Raises DataError with the reason.
+        own: Whether it is a schema of ours, whose files are the user's to put right.
     """
 
     name: str
-    answers: str
+    answers: str | Answers
     columns: tuple[str, ...]
     convert: Callable[[Mapping[str, Any]], dict[str, Any]]
+    own: bool = False
 
     def fits(self, record: Mapping[str, Any]) -> bool:
         """Whether all columns are there."""

@@ -1,0 +1,59 @@
+"""What a teacher studies: predictions of the student on annotated texts, right and wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from elad_exp.errors import ConfigError
+from elad_exp.selectors.base import attempt_of, query_item, shuffled
+from elad_exp.selectors.components import ATTEMPT
+from elad_exp.types import Candidate, QueryItem
+
+
+class PredictionsSelector:
+    """Draws wrong and right predictions, evenly over the answers that they should have been.
+
+    For candidates that are annotated already (`selection.among=annotated`): a prediction is right
+    if it is the annotation's answer. Where one kind has too few, the other fills up.
+
+    Args:
+        right_fraction: Share of right ones, 0 to 1.
+        name: Of the selector, in files and plots.
+
+    Raises:
+        ConfigError: `right_fraction` is out of range.
+    """
+
+    def __init__(self, *, right_fraction: float = 0.5, name: str = "predictions") -> None:
+        if not 0 <= right_fraction <= 1:
+            raise ConfigError(f"selector.right_fraction={right_fraction}: must be 0 to 1")
+        self.right_fraction, self.name = right_fraction, name
+        self.needs = ATTEMPT
+
+    def select(
+        self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator
+    ) -> list[QueryItem]:
+        """See `protocols.Selector`; a candidate that is not annotated counts as wrong."""
+        right: list[Candidate] = []
+        wrong: list[Candidate] = []
+        for candidate in shuffled(candidates, n, rng):
+            answer = attempt_of(candidate, self.name).answer
+            is_right = answer is not None and answer == candidate.known
+            (right if is_right else wrong).append(candidate)
+        right, wrong = in_turn(right), in_turn(wrong)
+        wanted = min(len(right), round(n * self.right_fraction))
+        most = min(len(wrong), n - wanted)
+        chosen = [*wrong[:most], *right[: n - most]]
+        return [query_item(candidate) for candidate in chosen]
+
+
+def in_turn(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The first candidate of each known answer, then the second of each, and so on."""
+    seen: dict[str | None, int] = {}
+    ranked = []
+    for place, candidate in enumerate(candidates):
+        turn = seen[candidate.known] = seen.get(candidate.known, -1) + 1
+        ranked.append((turn, place, candidate))
+    return [candidate for _, _, candidate in sorted(ranked, key=lambda x: x[:2])]

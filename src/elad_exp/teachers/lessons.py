@@ -1,0 +1,137 @@
+"""The steps of a lesson as prompts and as replies: analyse, write, label (EvoKD, 2403.06414).
+
+What the paper leaves open is ours: the prompts, the JSON, and what is kept of a reply.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from elad_exp.protocols import SpanTask, Task
+from elad_exp.teachers.prompts import Prompt, load_prompt
+from elad_exp.types import Explanation, QueryItem, Sample
+
+LABELS = "Each text has one of these classes."
+ENTITIES = "In each text the entities of these types are to be found."
+LABEL_FORM = "An answer is the name of a class."
+ENTITY_FORM = (
+    "An answer quotes the entities from the text, with their types, in its order: "
+    '"TYPE: words of the text; TYPE: words of the text", or "none".'
+)
+
+
+class Weakness(BaseModel):
+    """With the ids that show it, and how much it weighs where the teacher says so."""
+
+    evidence: list[str] = Field(default_factory=list)
+    score: float = 1.0
+
+
+class Confused(Weakness):
+    """What the student takes for what."""
+
+    right: str
+    predicted: str
+
+
+class Missing(Weakness):
+    """What it does not understand."""
+
+    phenomenon: str
+
+
+class Analysis(BaseModel):
+    """Weaknesses, the weightiest first."""
+
+    confused: list[Confused] = Field(default_factory=list)
+    missing: list[Missing] = Field(default_factory=list)
+    text: str = ""
+
+
+class Texts(BaseModel):
+    """New texts. `answers` where they come with them, for the easy ones first."""
+
+    easy: list[str] = Field(default_factory=list)
+    hard: list[str] = Field(default_factory=list)
+    answers: list[str] | None = None
+
+    @property
+    def all(self) -> list[str]:
+        return [*self.easy, *self.hard]
+
+
+class Answers(BaseModel):
+    """One for each text."""
+
+    answers: list[str]
+
+
+SCHEMAS: dict[str, type[BaseModel]] = {
+    "analyse": Analysis,
+    "write": Texts,
+    "write_labelled": Texts,
+    "label": Answers,
+}
+"""What each step replies."""
+
+
+def prompt_of(step: str) -> Prompt:
+    return load_prompt(f"lessons/{step}")
+
+
+def about(task: Task, descriptions: Mapping[str, str]) -> dict[str, str]:
+    """The fields of a prompt that are the same in every one of a task."""
+    spans = isinstance(task, SpanTask)
+    return {
+        "task": ENTITIES if spans else LABELS,
+        "names": "\n".join(f"- {name}: {text}" for name, text in descriptions.items()),
+    }
+
+
+def form_of(task: Task) -> str:
+    return ENTITY_FORM if isinstance(task, SpanTask) else LABEL_FORM
+
+
+def spoken(task: Task, sample: Sample, answer: str | None) -> str:
+    """A canonical answer as prompts show it; `?` for one that could not be read."""
+    if answer is None:
+        return "?"
+    line = task.target(sample, Explanation((), answer))
+    return line.removeprefix("Answer: ")
+
+
+def evidence_text(task: Task, items: Sequence[QueryItem]) -> str:
+    """The predictions, one a line."""
+    lines = []
+    for item in items:
+        said = item.attempt.answer if item.attempt else None
+        right = spoken(task, item.sample, item.known)
+        lines.append(
+            f"[{item.sample.id}] right: {right} | said: {spoken(task, item.sample, said)} | "
+            f"{item.sample.question}"
+        )
+    return "\n".join(lines)
+
+
+def weaknesses_text(analysis: Analysis | None) -> str:
+    """What a prompt says of the weaknesses; ids are left out."""
+    if analysis is None:
+        return "Nothing is known about what the model gets wrong."
+    lines = [f"- it takes {c.right} for {c.predicted}" for c in analysis.confused]
+    lines += [f"- it does not understand: {m.phenomenon}" for m in analysis.missing]
+    if analysis.text:
+        lines.append(f"- {analysis.text}")
+    return "\n".join(["Weaknesses of the model:", *lines]) if lines else "No weakness is known."
+
+
+def numbered(texts: Sequence[str]) -> str:
+    return "\n".join(f"{n}. {text}" for n, text in enumerate(texts, 1))
+
+
+def reply_text(reply: Mapping[str, Any]) -> str:
+    """How a teacher that is a program writes its reply."""
+    return json.dumps(reply, ensure_ascii=False)

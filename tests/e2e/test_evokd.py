@@ -1,0 +1,114 @@
+"""EvoKD in miniature: the same loop, store and reports, with a student that labels."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elad_exp.__main__ import main
+from elad_exp.errors import Interrupted
+from elad_exp.rundir import read_lines
+from elad_exp.teachers.evokd_oracle import OracleLessons
+from elad_exp.types import Answer
+from tests.helpers_main import LESSONS, bought, result
+
+SMALL = ["+experiment=evokd_quickstart", *LESSONS]
+
+
+def run(path: Path, *overrides: str) -> int:
+    return main([*SMALL, f"paths.run_dir={path}", *overrides])
+
+
+def test_a_run_begins_with_given_examples_and_goes_on_with_lessons(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    assert run(path) == 0
+    found = result(path)
+    assert found["teacher"]["name"] == "evokd_oracle"
+    assert found["spent"]["annotations"] == 16
+    assert found["spent"]["calls"] == 2 * (1 + 2 * 2)
+    assert {"test/acc", "test/macro_f1", "dev/macro_f1"} <= found["metrics"].keys()
+    lines = read_lines(path / "annotations.jsonl")
+    given, written = ([x for x in lines if (x["round"] == 0) is kind] for kind in (True, False))
+    assert len(given) == 12
+    assert all(x["tokens"] == 0 and x["trained_on"] for x in given)
+    assert len(written) == 16
+    assert all(x["tokens"] > 0 for x in written)
+    rounds = read_lines(path / "rounds.jsonl")
+    assert [x["n_labelled"] for x in rounds] == [
+        sum(x["trained_on"] for x in lines if x["round"] < r) for r in range(4)
+    ]
+    assert rounds[1]["test"].keys() == {"acc", "macro_f1"}
+    assert "macro" in (path / "report.html").read_text()
+
+
+def test_entities_are_learnt_in_the_same_loop(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    assert run(path, "dataset=bulletin_entities", "teacher.votes=2", "teacher.one_call=false") == 0
+    found = result(path)
+    assert "test/span_f1" in found["metrics"]
+    assert found["spent"]["calls"] == 2 * (1 + 2 * 3)
+
+
+def lasting(path: Path) -> tuple[Any, ...]:
+    """What an interruption must not change."""
+    found = result(path)
+    spent = {key: value for key, value in found["spent"].items() if key != "wall_s"}
+    return bought(path), spent, found["metrics"], read_lines(path / "predictions.jsonl")
+
+
+@pytest.mark.parametrize("call", [2, 4, 8])
+def test_a_run_interrupted_among_lessons_ends_like_one_that_was_not(
+    call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, path = tmp_path / "whole", tmp_path / "run"
+    assert run(whole, "teacher.votes=2") == 0
+    answer, asked = OracleLessons.answer, []
+
+    async def interrupted(self: OracleLessons, step: str, *given: Any) -> Answer:
+        asked.append(step)
+        if len(asked) == call:
+            raise Interrupted(15)
+        return await answer(self, step, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OracleLessons, "answer", interrupted)
+        assert run(path, "teacher.votes=2") == 143
+    assert json.loads((path / "result.json").read_text())["status"] == "stopped"
+    assert main([f"resume={path}"]) == 0
+    unknown = [x for x in read_lines(path / "ledger.jsonl") if x["state"] == "unknown"]
+    assert len(unknown) <= 1  # the call that was under way is charged
+    expected, found = lasting(whole), lasting(path)
+    assert found[0] == expected[0]
+    assert found[3] == expected[3]
+    assert found[1]["annotations"] == expected[1]["annotations"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["schedule.initial_size=10"], "give one of them"),
+        (["schedule.shots=0"], "schedule.shots=0: must be at least 1"),
+        (["schedule.shots=100"], "fewer samples of some classes"),
+        (["selection.audit_fraction=0.1"], "selection.audit_fraction=0.1: with selection.among"),
+        (["selection.among=everywhere"], "choose pool or annotated"),
+        (["optim.review=1.0"], "optim.review=1.0"),
+        (["optim.train_on=revision"], "writes no steps"),
+        (["optim.early_answer_fraction=0.3"], "writes no steps"),
+        (["dataset=almanac_small"], "describes no classes|no program writes"),
+        (["selector=step_entropy"], "needs step_entropy, and this student labels"),
+        (["mode=plan"], "mode=plan"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+    overrides: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    assert run(path, *overrides) == 2
+    said = capsys.readouterr().err
+    assert re.search(told, said), said
+    assert said.count("\n") <= 3
+    assert not path.exists()

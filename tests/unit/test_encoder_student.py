@@ -1,0 +1,290 @@
+"""Students that label: what they learn, how they are asked, and what is refused."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForSequenceClassification, BertConfig, BertModel
+
+from elad_exp.data.collate import IGNORE
+from elad_exp.entities import from_answer, tags_of_spans
+from elad_exp.errors import AssetError, ConfigError
+from elad_exp.protocols import SpanTask, Splits
+from elad_exp.student.build_encoder import (
+    BuiltEncoder,
+    PretrainedEncoder,
+    TinyEncoder,
+    build_encoder_tokenizer,
+)
+from elad_exp.student.tagger import begun, first_pieces, tag_set
+from elad_exp.types import GoldBook
+from tests.unit.label_toys import EntityToy, LabelToy, annotations, sample, taught
+
+
+def tiny(task: LabelToy, splits: Splits | None = None, **changes: Any) -> BuiltEncoder:
+    options: dict[str, Any] = {"d_model": 48, "layers": 2, "heads": 4, "vocab_size": 400}
+    options |= {"level": "word", "max_length": 40, "dropout": 0.1} | changes
+    return TinyEncoder(**options).build(task, splits or task.load(), seed=0)
+
+
+@cache
+def learnt(kind: type[LabelToy]) -> tuple[LabelToy, BuiltEncoder]:
+    task = kind()
+    return task, taught(tiny(task), task)
+
+
+@pytest.mark.parametrize("kind", [LabelToy, EntityToy])
+def test_what_is_learnt_by_heart_is_answered(kind: type[LabelToy]) -> None:
+    task, built = learnt(kind)
+    splits = task.load()
+    found = built.engine(task).explain(splits.pool)
+    right = [
+        task.grade(s, e[0].answer, splits.gold) for s, e in zip(splits.pool, found, strict=True)
+    ]
+    assert np.mean(right) == 1
+    assert all(e.steps == () and e.logprob is not None and e.logprob < 0 for [e] in found)
+
+
+@pytest.mark.parametrize("kind", [LabelToy, EntityToy])
+def test_a_batch_of_one_gives_what_a_batch_of_all_gives(kind: type[LabelToy]) -> None:
+    task, built = learnt(kind)
+    texts = [sample("x"), *task.load().pool[:9], sample("Mira Solent " * 6)]
+    together = built.engine(task).explain(texts)
+    engine = built.engine(task)
+    engine.batches.tokens = 1
+    for one, [expected] in zip(texts, together, strict=True):
+        [[alone]] = engine.explain([one])
+        assert alone.answer == expected.answer
+        assert alone.logprob == pytest.approx(expected.logprob, abs=1e-5)
+
+
+def test_distributions_are_the_model_s_and_sum_to_one() -> None:
+    task, built = learnt(LabelToy)
+    pool = task.load().pool[:5]
+    found = built.engine(task).answer_distributions([(s, ()) for s in pool])
+    for one, distribution in zip(pool, found, strict=True):
+        ids = built.tokenizer(one.question, return_tensors="pt").input_ids
+        with torch.no_grad():
+            expected = built.model(input_ids=ids).logits[0].softmax(dim=-1)
+        assert list(distribution) == ["concert", "market"]
+        assert list(distribution.values()) == pytest.approx(expected.tolist(), abs=1e-5)
+        assert sum(distribution.values()) == pytest.approx(1)
+
+
+def test_samples_follow_the_distribution_and_depend_on_their_own_text_alone() -> None:
+    task = LabelToy()
+    engine = tiny(task).engine(task)  # not trained: no label is sure
+    pool = task.load().pool[:6]
+    drawn = engine.explain(pool, k=400, temperature=1.0, seed=3)
+    [distribution, *_] = engine.answer_distributions([(pool[0], ())])
+    share = np.mean([e.answer == "concert" for e in drawn[0]])
+    assert share == pytest.approx(distribution["concert"], abs=0.08)
+    again = engine.explain(pool[::-1], k=400, temperature=1.0, seed=3)[::-1]
+    assert [[e.answer for e in own] for own in drawn] == [[e.answer for e in o] for o in again]
+    assert engine.explain(pool, k=400, temperature=1.0, seed=4) != drawn
+    with_greedy = engine.explain(pool, k=400, temperature=1.0, seed=3, greedy=True)
+    assert [own[1:] for own in with_greedy] == drawn
+    assert [own[0] for own in with_greedy] == [own[0] for own in engine.explain(pool)]
+    [sure] = engine.explain(pool[:1], k=50, temperature=0.01, seed=3)
+    assert {e.answer for e in sure} == {with_greedy[0][0].answer}
+
+
+def test_dropout_gives_several_opinions_and_the_same_ones_again() -> None:
+    task, built = learnt(LabelToy)
+    items = [(s, ()) for s in task.load().pool[:5]]
+    engine = built.engine(task)
+    first = engine.dropout_distributions(items, passes=3, seed=1)
+    assert len(first) == 3
+    assert first[0] != first[1] != first[2]
+    assert engine.dropout_distributions(items, passes=3, seed=1) == first
+    assert not built.model.training
+    without = tiny(task, dropout=0.0).engine(task)
+    with pytest.raises(ConfigError, match="do not differ"):
+        without.dropout_distributions(items, passes=2, seed=0)
+
+
+def test_steps_are_refused() -> None:
+    task, built = learnt(LabelToy)
+    engine, first = built.engine(task), task.load().pool[0]
+    for ask in (engine.answer_distributions, engine.forced_answers, engine.explain_from):
+        with pytest.raises(ConfigError, match="writes no steps"):
+            ask([(first, ("a step",))])
+    assert engine.forced_answers([(first, ())]) == ["concert"]
+
+
+def test_texts_have_places_of_length_one() -> None:
+    task, built = learnt(LabelToy)
+    found = built.engine(task).embed(["Sundry", "a fish", "", "Sundry"])
+    assert found.shape == (4, 48)
+    assert np.linalg.norm(found, axis=1) == pytest.approx([1] * 4, abs=1e-5)
+    assert (found[0] == found[3]).all()
+    assert not (found[0] == found[1]).all()
+
+
+def test_a_text_that_does_not_fit_is_told_and_not_learnt() -> None:
+    task, built = learnt(LabelToy)
+    long = sample("market " * 60)
+    engine = built.engine(task)
+    assert not engine.fits(long)
+    assert engine.fits(task.load().pool[0])
+    [first, *_] = annotations(task)
+    encoder = built.encoder(task, train_on="full")
+    assert encoder.whole(first) is not None
+    too_long = type(first)(long, first.explanation, first.status, "toy")
+    assert encoder.whole(too_long) is None
+
+
+def test_only_first_pieces_carry_tags() -> None:
+    task, built = learnt(EntityToy)
+    assert isinstance(task, SpanTask)
+    [first, *_] = annotations(task)
+    row = built.encoder(task, train_on="full").whole(first)
+    assert row is not None
+    learnt_labels = [n for n in row.labels if n != IGNORE]
+    spans = from_answer(first.explanation.answer)
+    tags = tags_of_spans(spans, task.tokens(first.sample.question))
+    assert [built.outputs[n] for n in learnt_labels] == tags
+    assert len(row.labels) == len(row.ids) > len(learnt_labels)
+    assert row.labels[0] == row.labels[-1] == IGNORE
+
+
+words_and_pieces = st.lists(
+    st.tuples(st.integers(0, 2), st.lists(st.integers(1, 3), max_size=3)), max_size=8
+)
+
+
+@given(words_and_pieces)
+def test_first_pieces_are_those_that_begin_a_word(
+    layout: list[tuple[int, list[int]]],
+) -> None:
+    """Words as gaps before them and lengths of their pieces; one without pieces was dropped."""
+    at, words, offsets, expected = 0, [], [(0, 0)], []
+    for gap, pieces in layout:
+        at += gap
+        start = at
+        expected.append(len(offsets) if pieces else None)
+        for length in pieces:
+            offsets.append((at, at + length))
+            at += length
+        at += not pieces
+        words.append((start, at))
+    offsets.append((0, 0))
+    assert first_pieces(offsets, words) == expected
+
+
+def test_chinese_is_read_by_characters() -> None:
+    class Chinese(LabelToy):
+        def load(self) -> Splits:
+            pool = [sample(text) for text in ("今天下雨了", "明天晴天", "火车晚点了", "汽车坏了")]
+            return Splits(pool, pool, pool, GoldBook({}), {})
+
+    task = Chinese()
+    built = tiny(task, level="character")
+    ids = built.engine(task).ids([sample("今天 晴天")])[0]
+    assert built.tokenizer.convert_ids_to_tokens(ids) == ["[CLS]", *"今天晴天", "[SEP]"]
+
+
+def test_a_tokenizer_that_does_not_know_the_language_is_refused(tmp_path: Path) -> None:
+    english = build_encoder_tokenizer(
+        [s.question for s in LabelToy().load().pool], vocab_size=300, level="word", max_length=40
+    )
+    save_bert(tmp_path, english)
+
+    class Chinese(LabelToy):
+        def load(self) -> Splits:
+            pool = [sample(text) for text in ("今天下雨了", "明天晴天 3", "Mira sings 火车晚点了")]
+            return Splits(pool, pool, pool, GoldBook({}), {})
+
+    task = Chinese()
+    with pytest.raises(ConfigError, match=r"\d+ % of the tokens .* unknown .*student.level"):
+        PretrainedEncoder(name=str(tmp_path), max_length=32).build(task, task.load(), seed=0)
+
+
+def save_bert(folder: Path, tokenizer: Any, *, without: str = "") -> None:
+    """A pretrained body without a head."""
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=40,
+    )
+    torch.manual_seed(1)
+    model = BertModel(config)
+    state = {k: v for k, v in model.state_dict().items() if not (without and without in k)}
+    model.save_pretrained(folder, state_dict=state)
+    tokenizer.save_pretrained(folder)
+
+
+def test_a_pretrained_body_gets_a_head_that_depends_on_the_seed(tmp_path: Path) -> None:
+    task = LabelToy()
+    splits = task.load()
+    tokenizer = build_encoder_tokenizer(
+        [s.question for s in splits.pool], vocab_size=300, level="word", max_length=40
+    )
+    save_bert(tmp_path / "body", tokenizer)
+    maker = PretrainedEncoder(name=str(tmp_path / "body"), max_length=40, dropout=0.2)
+    built = maker.build(task, splits, seed=0)
+    assert built.model.config.hidden_dropout_prob == 0.2
+    heads = [maker.build(task, splits, seed=s).model.classifier.weight for s in (0, 0, 1)]
+    assert (heads[0] == heads[1]).all()
+    assert not (heads[0] == heads[2]).all()
+    body = BertModel.from_pretrained(tmp_path / "body").embeddings.word_embeddings.weight
+    assert (built.model.bert.embeddings.word_embeddings.weight == body).all()
+    built.model.save_pretrained(tmp_path / "student")
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "student")
+    assert again.config.id2label == {0: "concert", 1: "market"}
+    assert (again.classifier.weight == built.model.classifier.weight).all()
+    with pytest.raises(ConfigError, match="reads 40 tokens"):
+        PretrainedEncoder(name=str(tmp_path / "body"), max_length=64).build(task, splits, seed=0)
+
+
+def test_weights_that_are_not_whole_are_refused(tmp_path: Path) -> None:
+    task = LabelToy()
+    splits = task.load()
+    tokenizer = build_encoder_tokenizer(
+        [s.question for s in splits.pool], vocab_size=300, level="word", max_length=40
+    )
+    save_bert(tmp_path, tokenizer, without="attention.self.query")
+    with pytest.raises(AssetError, match=r"missing bert\.encoder"):
+        PretrainedEncoder(name=str(tmp_path), max_length=40).build(task, splits, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"), [(("one",), "one label only"), (None, "choose student=tiny")]
+)
+def test_tasks_that_no_encoder_can_answer_are_refused(
+    labels: tuple[str, ...] | None, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        tiny(LabelToy(labels))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"level": "byte"}, "choose word or character"),
+        ({"d_model": 50}, "multiple of student.heads=4"),
+        ({"dropout": 1.0}, "below 1"),
+    ],
+)
+def test_shapes_that_make_no_model_are_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        tiny(LabelToy(), **changes)
+
+
+def test_an_entity_that_was_not_begun_begins() -> None:
+    said = ["I-A", "I-A", "I-B", "O", "I-B", "B-B", "I-B"]
+    assert begun(said) == ["B-A", "I-A", "B-B", "O", "B-B", "B-B", "I-B"]
+
+
+def test_tags_of_types() -> None:
+    assert tag_set(("A", "B")) == ("O", "B-A", "I-A", "B-B", "I-B")

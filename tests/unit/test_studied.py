@@ -1,0 +1,53 @@
+"""Which predictions a teacher is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from elad_exp.errors import ConfigError
+from elad_exp.selectors.studied import PredictionsSelector
+from elad_exp.types import Candidate, Explanation
+from tests.unit.label_toys import sample
+
+
+def candidate(n: int, known: str, predicted: str | None) -> Candidate:
+    return Candidate(sample(f"text {n}"), attempt=Explanation((), predicted), known=known)
+
+
+RIGHT = [candidate(n, "ab"[n % 2], "ab"[n % 2]) for n in range(20)]
+WRONG = [candidate(100 + n, "aab"[n % 3], "c") for n in range(12)]
+
+
+def chosen(n: int, right: float = 0.5, pool: list[Candidate] | None = None) -> list[tuple]:
+    selector = PredictionsSelector(right_fraction=right)
+    items = selector.select(pool or RIGHT + WRONG, n, np.random.default_rng(0))
+    assert len({item.sample.id for item in items}) == n
+    return [(item.known, item.attempt.answer) for item in items]
+
+
+@pytest.mark.parametrize(("right", "expected"), [(0.5, 5), (0.0, 0), (1.0, 10), (0.3, 3)])
+def test_right_ones_have_their_share(right: float, expected: int) -> None:
+    found = chosen(10, right)
+    assert sum(known == predicted for known, predicted in found) == expected
+
+
+def test_answers_take_turns() -> None:
+    wrong = [known for known, predicted in chosen(16, 0.5) if known != predicted]
+    assert sorted(wrong) == ["a"] * 4 + ["b"] * 4  # though of the wrong ones two thirds are "a"
+
+
+def test_what_one_kind_lacks_the_other_has() -> None:
+    assert sum(known == predicted for known, predicted in chosen(30, 0.0)) == 18
+    assert sum(known == predicted for known, predicted in chosen(30, 1.0)) == 20
+
+
+def test_a_prediction_that_cannot_be_read_is_wrong() -> None:
+    [(_, answer)] = chosen(1, 0.0, [*RIGHT, candidate(200, "a", None)])
+    assert answer is None
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.1])
+def test_shares_are_shares(fraction: float) -> None:
+    with pytest.raises(ConfigError, match=f"right_fraction={fraction}: must be 0 to 1"):
+        PredictionsSelector(right_fraction=fraction)
