@@ -87,6 +87,8 @@ def score_line(round_: int, candidate: Candidate) -> dict[str, Any]:
         "attempt_steps": len(attempt.steps) if attempt else None,
         "screened": candidate.screened,
     }
+    if candidate.known is not None:
+        line["known"] = candidate.known
     if candidate.features:
         line |= {"features": packed(candidate.features), "near": list(candidate.near)}
     return line
@@ -116,16 +118,21 @@ def stored_candidate(line: Mapping[str, Any]) -> Candidate:
         unpacked(line["features"]) if "features" in line else (),
         tuple(line.get("near", ())),
         screened=line.get("screened", False),
+        known=line.get("known"),
     )
 
 
 def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation) -> dict[str, Any]:
     explanation, ok = annotation.explanation, annotation.status is Status.OK
+    sample = annotation.sample
+    # Of a text that a teacher wrote, what it had studied.
+    written = {"parents": list(sample.parents)} if sample.origin == "synthetic" else {}
     return {
+        **written,
         "round": round_,
-        "id": annotation.sample.id,
-        "question": annotation.sample.question,
-        "choices": [c.to_dict() for c in annotation.sample.choices],
+        "id": sample.id,
+        "question": sample.question,
+        "choices": [c.to_dict() for c in sample.choices],
         "audit": bool(item and item.audit),
         "attempt": item.attempt.to_dict() if item and item.attempt else None,
         "score": item.score if item else None,

@@ -11,7 +11,9 @@ import pytest
 
 from elad_exp.__main__ import main
 from elad_exp.errors import Interrupted
+from elad_exp.reporting.ranking import rank, stored_round
 from elad_exp.rundir import read_lines
+from elad_exp.selectors.studied import PredictionsSelector
 from elad_exp.teachers.evokd_oracle import OracleLessons
 from elad_exp.types import Answer
 from tests.helpers_main import LESSONS, bought, result
@@ -37,10 +39,18 @@ def test_a_run_begins_with_given_examples_and_goes_on_with_lessons(tmp_path: Pat
     assert all(x["tokens"] == 0 and x["trained_on"] for x in given)
     assert len(written) == 16
     assert all(x["tokens"] > 0 for x in written)
+    known = {x["id"] for x in lines}
+    assert all(len(x["parents"]) == 10 and set(x["parents"]) <= known for x in written)
+    assert not any("parents" in x for x in given)
     rounds = read_lines(path / "rounds.jsonl")
     assert [x["n_labelled"] for x in rounds] == [
         sum(x["trained_on"] for x in lines if x["round"] < r) for r in range(4)
     ]
+    stored = stored_round(path)
+    ranked = rank(stored, PredictionsSelector())
+    assert stored.taken == frozenset()  # what is studied is not bought
+    assert len(ranked.chosen) == 10
+    assert all(c.known is not None for c in stored.candidates)
     assert rounds[1]["test"].keys() == {"acc", "macro_f1"}
     assert "macro" in (path / "report.html").read_text()
 
