@@ -120,6 +120,7 @@ def stored_round(run_dir: str | Path, round_: int | None = None) -> StoredRound:
     own = [line for line in lines if line["round"] == round_]
     bought = [x for x in read_records(path / "annotations.jsonl") if x["round"] == round_]
     seed, audit_fraction, query_size = (settings[key] for key in _SETTINGS)
+    scored = {line["id"] for line in own}  # a teacher may have written texts of its own
     return StoredRound(
         run=path,
         round=round_,
@@ -129,7 +130,7 @@ def stored_round(run_dir: str | Path, round_: int | None = None) -> StoredRound:
         query_size=query_size,
         candidates=_candidates(own, path),
         wrong={x["id"]: x["attempt_wrong"] for x in own if x.get("attempt_wrong") is not None},
-        taken=frozenset(line["id"] for line in bought if not line["audit"]),
+        taken=frozenset(x["id"] for x in bought if not x["audit"]) & scored,
     )
 
 
