@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from elad_exp.assets import AssetRecord
+from elad_exp.assets import AssetRecord, pypi
 from elad_exp.data.sentences import split_sentences
 from elad_exp.errors import AssetError, ConfigError, DataError
 from elad_exp.protocols import Splits
@@ -184,6 +185,8 @@ def test_a_path_that_is_not_there_and_an_empty_folder(tmp_path: Path) -> None:
 def test_no_source_is_one_error_with_every_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
+    # The download is not begun on a disk that is nearly full.
+    monkeypatch.setattr(pypi.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**12))
     with pytest.raises(AssetError) as caught:
         StrategyQATask().load()
     message = str(caught.value)
