@@ -43,9 +43,10 @@ FIRST = ("elad", "random", "rare_words", "step_entropy_sum", "step_content_sum",
 REPORTED = {
     name: [f"selector={name}"]
     for name in (
-        "elad", "random", "rare_words", "question_length", "answer_entropy", "step_entropy_sum",
+        "elad", "random", "rare_words", "answer_entropy", "step_content_sum",
     )
 }  # fmt: skip
+"""`step_content_sum` is the single component with the largest area on tuning seeds."""
 
 
 def tuned_in_order() -> list[str]:

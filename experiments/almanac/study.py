@@ -5,8 +5,8 @@
     python experiments/almanac/study.py --part tuning --only elad,random --minutes 30
     python experiments/almanac/study.py --summarise        # tables and figures from finished jobs
 
-Jobs run in two processes with one thread each. A finished job is skipped, so the study may be
-stopped and started again at any time.
+Jobs run in two processes with one thread each. A job that is finished, or whose curve is beside
+this file, is skipped, so the study may be stopped and started again at any time, on any machine.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from itertools import groupby
 from pathlib import Path
 
 from configurations import REPORTED, TUNED, tuned_in_order
+from summary import job_of, read_csv, summarise
 
 from elad_exp.building import build
 from elad_exp.config import compose_config
@@ -91,6 +92,12 @@ def jobs(part: str) -> Iterator[Job]:
                 yield Job("report", condition, name, seed)
 
 
+def committed(part: str) -> set[tuple[str, str, int]]:
+    """Jobs whose curves are beside this file: their runs may lie on another machine."""
+    path = HERE / f"{part}_curves.csv"
+    return {job_of(row) for row in read_csv(path)} if path.exists() else set()
+
+
 def dataset(part: str, condition: str) -> list[str]:
     world = TUNING_WORLD if part == "tuning" else REPORT_WORLD
     return [f"dataset={CONDITIONS[condition]}", *world]
@@ -134,7 +141,12 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.summarise:
         deadline = time.monotonic() + 60 * (arguments.minutes or 1e6)
-        waiting = [job for job in jobs(arguments.part) if not job.finished(arguments.root)]
+        done = committed(arguments.part)
+        waiting = [
+            job
+            for job in jobs(arguments.part)
+            if (job.condition, job.name, job.seed) not in done and not job.finished(arguments.root)
+        ]
         if arguments.only:
             waiting = [job for job in waiting if job.name in arguments.only.split(",")]
         print(f"{len(waiting)} jobs to run", flush=True)
@@ -147,8 +159,6 @@ def main() -> int:
             prepare(arguments.part, condition)
             with ThreadPoolExecutor(arguments.workers) as workers:
                 list(workers.map(in_time, group))
-    from summary import summarise
-
     summarise(arguments.root / arguments.part, HERE)
     return 0
 

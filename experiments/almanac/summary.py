@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,21 @@ def write_csv(rows: list[dict[str, object]], path: Path) -> None:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def kept(path: Path, new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of an earlier `curves.csv`, but for jobs that `new` has, and then `new`.
+
+    So a study can go on where its runs are not, from what was committed of them.
+    """
+    old: list[dict[str, Any]] = list(read_csv(path)) if path.exists() else []
+    again = {job_of(row) for row in new}
+    rows = [row for row in old if job_of(row) not in again] + new
+    return sorted(rows, key=lambda row: (*job_of(row), int(row["round"])))
+
+
+def job_of(row: Mapping[str, Any]) -> tuple[str, str, int]:
+    return row["condition"], row["selector"], int(row["seed"])
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -237,7 +253,7 @@ def summarise(root: Path, out: Path) -> None:
     csv_path = out / f"{part}_curves.csv"
     collected = collect(root)
     if collected:
-        write_csv(collected, csv_path)
+        write_csv(kept(csv_path, collected), csv_path)
     rows = read_csv(csv_path)
     value = "dev_acc" if part.startswith("tuning") else "test_acc"
     text = [f"Measured on {value.split('_')[0]}; commits: {_commits(rows)}.", ""]
