@@ -14,7 +14,7 @@ from elad_exp.errors import Interrupted
 from elad_exp.reporting.ranking import rank, stored_round
 from elad_exp.rundir import read_lines
 from elad_exp.selectors.studied import PredictionsSelector
-from elad_exp.teachers.evokd_oracle import OracleLessons
+from elad_exp.teachers.lessons.grammar import GrammarSpeaker
 from elad_exp.types import Answer
 from tests.helpers_main import LESSONS, bought, result
 
@@ -76,16 +76,16 @@ def test_a_run_interrupted_among_lessons_ends_like_one_that_was_not(
 ) -> None:
     whole, path = tmp_path / "whole", tmp_path / "run"
     assert run(whole, "teacher.votes=2") == 0
-    answer, asked = OracleLessons.answer, []
+    answer, asked = GrammarSpeaker.answer, []
 
-    async def interrupted(self: OracleLessons, step: str, *given: Any) -> Answer:
+    async def interrupted(self: GrammarSpeaker, step: str, *given: Any) -> Answer:
         asked.append(step)
         if len(asked) == call:
             raise Interrupted(15)
         return await answer(self, step, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(OracleLessons, "answer", interrupted)
+        patch.setattr(GrammarSpeaker, "answer", interrupted)
         assert run(path, "teacher.votes=2") == 143
     assert json.loads((path / "result.json").read_text())["status"] == "stopped"
     assert main([f"resume={path}"]) == 0

@@ -23,9 +23,11 @@ from elad_exp.tasks.bulletin.entities import BulletinEntitiesTask
 from elad_exp.tasks.bulletin.task import BulletinTask
 from elad_exp.teachers.annotator import Lesson, LessonAnnotator
 from elad_exp.teachers.calling import Billed, CallFailed
-from elad_exp.teachers.evokd import EvoKDTeacher
-from elad_exp.teachers.evokd_oracle import OracleLessons
-from elad_exp.teachers.lessons import prompt_of
+from elad_exp.teachers.lessons.evokd import EvoKDTeacher
+from elad_exp.teachers.lessons.grammar import GrammarSpeaker
+from elad_exp.teachers.lessons.made import evokd_oracle
+from elad_exp.teachers.lessons.speaker import Program
+from elad_exp.teachers.lessons.steps import BYTES_A_TOKEN, prompt_of
 from elad_exp.teachers.metered import MeteredTeacher
 from elad_exp.types import (
     Annotation,
@@ -50,28 +52,34 @@ class Described(LabelToy):
         return Explanation((), said if said in self.descriptions else None)
 
 
-class Scripted(EvoKDTeacher):
+class Script(Program):
     """Replies what it is told, in order; keeps what it was asked."""
 
-    name = "scripted"
-    model = "script"
-
-    def __init__(self, *replies: Any, **options: Any) -> None:
-        task = Described()
-        super().__init__(task, task.load().gold, **options)
+    def __init__(self, *replies: Any) -> None:
+        super().__init__(seed=0)
         self.replies, self.asked = deque(replies), []
 
-    def request(self, step: str, prompt: str, *, most_tokens: int, plan: Any) -> Request:
-        return Request({"step": step, "prompt": prompt}, Usage(len(prompt), most_tokens))
-
-    def read_tokens(self, text: str) -> int:
-        return len(text)
+    def reply(self, step: str, plan: Any) -> dict[str, Any]:
+        raise AssertionError("see answer")
 
     async def answer(self, step: str, request: Request, plan: Any) -> Answer:
         self.asked.append((step, request.fields["prompt"]))
         reply = self.replies.popleft()
         text = reply if isinstance(reply, str) else json.dumps(reply)
         return Answer(text, Status.OK, Usage(1, 1))
+
+
+class Scripted(EvoKDTeacher):
+    """EvoKD by a script."""
+
+    def __init__(self, *replies: Any, **options: Any) -> None:
+        task = Described()
+        self.script = Script(*replies)
+        super().__init__(task, task.load().gold, self.script, name="scripted", **options)
+
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        return self.script.asked
 
     def study_now(self, query: Query) -> list[Lesson]:
         return list(asyncio.run(self.study(query, direct)))
@@ -95,7 +103,7 @@ def studied(*pairs: tuple[str, str | None]) -> Query:
 QUERY = studied(("concert", "market"), ("market", "market"), ("market", None))
 IDS = [item.sample.id for item in QUERY.items]
 ANALYSIS = {
-    "confused": [{"right": "concert", "predicted": "market", "evidence": [IDS[0], "unheard of"]}],
+    "confused": [{"right": "concert", "predicted": "market", "evidence": [1, "1", "[3]", 7, "x"]}],
     "missing": [{"phenomenon": "irony", "evidence": []}],
     "text": "It shops.",
 }
@@ -117,16 +125,17 @@ def test_lessons_are_aimed_at_what_was_studied() -> None:
     lessons = teacher.study_now(QUERY)
     [(step, prompt)] = teacher.asked
     assert step == "analyse"
-    for item in QUERY.items:
-        assert f"[{item.sample.id}]" in prompt
+    for number, item in enumerate(QUERY.items, 1):
+        assert f"\n{number}. right: " in prompt
         assert item.sample.question in prompt
+        assert item.sample.id not in prompt
     assert "right: concert | said: market" in prompt
     assert "right: market | said: ?" in prompt
     assert [lesson.size for lesson in lessons] == [10, 10, 5]
     assert sum(lesson.plan["easy"] for lesson in lessons) == 10
     assert len({lesson.name for lesson in lessons}) == 3
     [confused] = lessons[0].plan["analysis"]["confused"]
-    assert confused["evidence"] == [IDS[0]]
+    assert confused["evidence"] == [IDS[0], IDS[2]]
     assert json.loads(json.dumps(lessons[0].plan)) == lessons[0].plan
 
 
@@ -134,8 +143,8 @@ def test_right_predictions_can_be_left_out() -> None:
     teacher = Scripted(ANALYSIS, show_right=False)
     teacher.study_now(QUERY)
     [(_, prompt)] = teacher.asked
-    assert IDS[0] in prompt
-    assert IDS[1] not in prompt
+    assert "notice 0" in prompt
+    assert "notice 1" not in prompt
     nothing_wrong = Scripted(show_right=False)
     lessons = nothing_wrong.study_now(studied(("market", "market")))
     assert nothing_wrong.asked == []
@@ -207,7 +216,13 @@ def test_what_cannot_be_used_says_why() -> None:
         "",
     ]
     empty = {"easy": [" "], "hard": ["Ada sings."]}
-    assert reasons(empty, {"answers": ["concert"]}) == [""]
+    assert reasons(empty, {"answers": ["concert"]}) == ["an empty text", ""]
+    longest = "x" * (BYTES_A_TOKEN * 64)
+    longer = {"easy": [longest + "x"], "hard": [longest]}
+    assert reasons(longer, {"answers": ["concert"]}) == [
+        "513 bytes, more than 512: set teacher.text_tokens",
+        "",
+    ]
     too_many = {"easy": ["a b", "c d"], "hard": ["e f", "g h"]}
     assert reasons(too_many, right) == ["", "", ""]
 
@@ -256,7 +271,7 @@ def test_other_tasks_are_refused() -> None:
     toy = LabelToy()
     gold = toy.load().gold
     with pytest.raises(ConfigError, match="no program writes the texts of task 'label toy'"):
-        OracleLessons(toy, gold)
+        evokd_oracle(toy, gold)
 
 
 @pytest.mark.parametrize("step", ["analyse", "write", "write_labelled", "label"])
@@ -298,7 +313,7 @@ def test_the_program_s_lessons_are_right_and_new(
     kind: type, one_call: bool, tmp_path: Path
 ) -> None:
     task, splits = bulletin(kind)
-    teacher = OracleLessons(task, splits.gold, texts=12, lesson_size=5, one_call=one_call)
+    teacher = evokd_oracle(task, splits.gold, texts=12, lesson_size=5, one_call=one_call)
     assert isinstance(teacher, LessonAnnotator)
     with Store(tmp_path / "store.sqlite") as store:
         bought = metered(store, teacher)
@@ -338,7 +353,7 @@ def test_a_budget_covers_whole_lessons_and_is_never_exceeded(
     limits: dict[str, int], votes: int
 ) -> None:
     task, splits = bulletin()
-    teacher = OracleLessons(task, splits.gold, texts=20, lesson_size=5, votes=votes)
+    teacher = evokd_oracle(task, splits.gold, texts=20, lesson_size=5, votes=votes)
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "s.sqlite") as store:
         bought = metered(store, teacher, **limits)
         found = bought.annotate(predictions(BulletinTask))
@@ -363,15 +378,15 @@ def test_lessons_differ_by_round_number_and_seed() -> None:
 
 def test_a_lesson_that_fails_costs_no_other(tmp_path: Path, monkeypatch: Any) -> None:
     task, splits = bulletin()
-    teacher = OracleLessons(task, splits.gold, texts=15, lesson_size=5)
-    answer = OracleLessons.answer
+    teacher = evokd_oracle(task, splits.gold, texts=15, lesson_size=5)
+    answer = GrammarSpeaker.answer
 
-    async def failing(self: OracleLessons, step: str, request: Request, plan: Any) -> Answer:
+    async def failing(self: GrammarSpeaker, step: str, request: Request, plan: Any) -> Answer:
         if step == "label" and plan["number"] == 1:
             raise CallFailed("no such model", billed=Billed.NO, retry=False)
         return await answer(self, step, request, plan)
 
-    monkeypatch.setattr(OracleLessons, "answer", failing)
+    monkeypatch.setattr(GrammarSpeaker, "answer", failing)
     with Store(tmp_path / "store.sqlite") as store:
         bought = metered(store, teacher)
         found = bought.annotate(predictions(BulletinTask))
@@ -385,12 +400,12 @@ def test_a_study_that_fails_leaves_a_query_without_annotations(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
     task, splits = bulletin()
-    teacher = OracleLessons(task, splits.gold)
+    teacher = evokd_oracle(task, splits.gold)
 
-    async def failing(self: OracleLessons, *given: Any) -> Answer:
+    async def failing(self: GrammarSpeaker, *given: Any) -> Answer:
         raise CallFailed("busy", billed=Billed.NO, retry=False)
 
-    monkeypatch.setattr(OracleLessons, "answer", failing)
+    monkeypatch.setattr(GrammarSpeaker, "answer", failing)
     with Store(tmp_path / "store.sqlite") as store:
         bought = metered(store, teacher)
         assert bought.annotate(predictions(BulletinTask)) == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from elad_exp.errors import ConfigError
-from elad_exp.selectors.studied import PredictionsSelector
+from elad_exp.selectors.studied import GivenSelector, PredictionsSelector
 from elad_exp.types import Candidate, Explanation
 from tests.unit.label_toys import sample
 
@@ -51,3 +53,17 @@ def test_a_prediction_that_cannot_be_read_is_wrong() -> None:
 def test_shares_are_shares(fraction: float) -> None:
     with pytest.raises(ConfigError, match=f"right_fraction={fraction}: must be 0 to 1"):
         PredictionsSelector(right_fraction=fraction)
+
+
+def test_examples_of_the_dataset_come_before_a_teacher_s_own() -> None:
+    def of(origin: str, n: int, known: str) -> Candidate:
+        return Candidate(replace(sample(f"notice {n}"), origin=origin), known=known)
+
+    own = [of("dataset", n, "concert" if n else "market") for n in range(4)]
+    written = [of("synthetic", n + 4, "market") for n in range(6)]
+    candidates = [*written, *own]
+    for n in (1, 2, 4, 7):
+        chosen = GivenSelector().select(candidates, n, np.random.default_rng(0))
+        origins = [item.sample.origin for item in chosen]
+        assert origins == (["dataset"] * 4 + ["synthetic"] * 6)[:n]
+    assert {item.known for item in chosen[:2]} == {"concert", "market"}

@@ -1,4 +1,4 @@
-"""What a teacher studies: predictions of the student on annotated texts, right and wrong ones."""
+"""What a teacher studies who writes texts: the student's predictions, or the first examples."""
 
 from __future__ import annotations
 
@@ -47,6 +47,31 @@ class PredictionsSelector:
         most = min(len(wrong), n - wanted)
         chosen = [*wrong[:most], *right[: n - most]]
         return [query_item(candidate) for candidate in chosen]
+
+
+class GivenSelector:
+    """Draws texts of the dataset, evenly over their answers; a teacher's own ones if they run out.
+
+    For candidates that are annotated already (`selection.among=annotated`): those are the labelled
+    examples that a run began with.
+
+    Args:
+        name: Of the selector, in files and plots.
+    """
+
+    needs: frozenset[str] = frozenset()
+
+    def __init__(self, *, name: str = "given") -> None:
+        self.name = name
+
+    def select(
+        self, candidates: Sequence[Candidate], n: int, rng: np.random.Generator
+    ) -> list[QueryItem]:
+        """See `protocols.Selector`."""
+        drawn = shuffled(candidates, n, rng)
+        own = [c for c in drawn if c.sample.origin != "synthetic"]
+        others = [c for c in drawn if c.sample.origin == "synthetic"]
+        return [query_item(candidate) for candidate in [*in_turn(own), *in_turn(others)][:n]]
 
 
 def in_turn(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -191,14 +191,15 @@ def _response_format(model: str, schema: type[BaseModel]) -> dict[str, Any] | No
 
 
 def _closed(schema: Any) -> Any:
-    """A JSON schema whose objects allow no other keys, as strict mode asks."""
+    """A JSON schema whose objects have all their keys and no other, as strict mode asks."""
     if isinstance(schema, list):
         return [_closed(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {key: _closed(part) for key, part in schema.items()}
+    found = {key: _closed(part) for key, part in schema.items() if key != "default"}
     if found.get("type") == "object":
         found["additionalProperties"] = False
+        found["required"] = list(found.get("properties", {}))
     return found
 
 

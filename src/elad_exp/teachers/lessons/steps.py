@@ -24,10 +24,18 @@ ENTITY_FORM = (
 )
 
 
-class Weakness(BaseModel):
-    """With the ids that show it, and how much it weighs where the teacher says so."""
+BYTES_A_TOKEN = 8
+"""A text with more bytes than so many times the tokens that it may have is dropped. Prose has 3 to
+5 in most vocabularies."""
 
-    evidence: list[str] = Field(default_factory=list)
+
+class Weakness(BaseModel):
+    """With what shows it, and how much it weighs.
+
+    `evidence`: numbers of the predictions in the prompt; ids of their samples once it was read.
+    """
+
+    evidence: list[int | str] = Field(default_factory=list)
     score: float = 1.0
 
 
@@ -53,15 +61,26 @@ class Analysis(BaseModel):
 
 
 class Texts(BaseModel):
-    """New texts. `answers` where they come with them, for the easy ones first."""
+    """New texts."""
 
     easy: list[str] = Field(default_factory=list)
     hard: list[str] = Field(default_factory=list)
-    answers: list[str] | None = None
 
     @property
     def all(self) -> list[str]:
         return [*self.easy, *self.hard]
+
+
+class Labelled(Texts):
+    """With one answer for each, for the easy ones first."""
+
+    answers: list[str] = Field(default_factory=list)
+
+
+class Batch(BaseModel):
+    """New texts of one kind."""
+
+    texts: list[str]
 
 
 class Answers(BaseModel):
@@ -73,8 +92,9 @@ class Answers(BaseModel):
 SCHEMAS: dict[str, type[BaseModel]] = {
     "analyse": Analysis,
     "write": Texts,
-    "write_labelled": Texts,
+    "write_labelled": Labelled,
     "label": Answers,
+    "rephrase": Batch,
 }
 """What each step replies."""
 
@@ -105,20 +125,20 @@ def spoken(task: Task, sample: Sample, answer: str | None) -> str:
 
 
 def evidence_text(task: Task, items: Sequence[QueryItem]) -> str:
-    """The predictions, one a line."""
+    """The predictions, numbered from 1, one a line."""
     lines = []
-    for item in items:
+    for number, item in enumerate(items, 1):
         said = item.attempt.answer if item.attempt else None
         right = spoken(task, item.sample, item.known)
         lines.append(
-            f"[{item.sample.id}] right: {right} | said: {spoken(task, item.sample, said)} | "
+            f"{number}. right: {right} | said: {spoken(task, item.sample, said)} | "
             f"{item.sample.question}"
         )
     return "\n".join(lines)
 
 
 def weaknesses_text(analysis: Analysis | None) -> str:
-    """What a prompt says of the weaknesses; ids are left out."""
+    """What a prompt says of the weaknesses; what shows them is left out."""
     if analysis is None:
         return "Nothing is known about what the model gets wrong."
     lines = [f"- it takes {c.right} for {c.predicted}" for c in analysis.confused]
@@ -126,6 +146,13 @@ def weaknesses_text(analysis: Analysis | None) -> str:
     if analysis.text:
         lines.append(f"- {analysis.text}")
     return "\n".join(["Weaknesses of the model:", *lines]) if lines else "No weakness is known."
+
+
+def shown_by(weakness: Weakness, ids: Sequence[str]) -> list[str]:
+    """Of a weakness as it was replied, the ids of the predictions that exist."""
+    known = {str(number): own for number, own in enumerate(ids, 1)}
+    found = (known.get(str(named).strip("[]. ")) for named in weakness.evidence)
+    return [own for own in dict.fromkeys(found) if own]
 
 
 def numbered(texts: Sequence[str]) -> str:

@@ -1,0 +1,183 @@
+"""EvoKD: a teacher that studies predictions of a student, then writes and labels new texts.
+
+After Liu et al. 2024 ("Evolving Knowledge Distillation with Large Language Models and Active
+Learning", arXiv 2403.06414); prompts, filters and shares are ours.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from elad_exp.errors import ConfigError
+from elad_exp.protocols import Task
+from elad_exp.teachers.annotator import Ask, Lesson
+from elad_exp.teachers.lessons.auggpt import (
+    not_of_spans,
+    of_dataset,
+    paraphrases,
+    rephrased,
+)
+from elad_exp.teachers.lessons.base import ANSWER, LessonTeacher
+from elad_exp.teachers.lessons.speaker import Speaker
+from elad_exp.teachers.lessons.steps import (
+    Analysis,
+    Labelled,
+    Texts,
+    evidence_text,
+    form_of,
+    numbered,
+    shown_by,
+    weaknesses_text,
+)
+from elad_exp.teachers.replies import Unusable
+from elad_exp.types import Annotation, GoldBook, Query, QueryItem
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = 4
+"""So many of the studied texts show the writer what such texts look like."""
+
+
+class EvoKDTeacher(LessonTeacher):
+    """Of the query it studies the predictions, writes `texts` new texts in lessons, labels them.
+
+    Args:
+        task: See `LessonTeacher`.
+        gold: See there.
+        speaker: See there.
+        easy_fraction: Share of easy texts, 0 to 1.
+        analyse: Name weaknesses first. Without, lessons are as good as the examples shown: a
+            static distillation.
+        show_right: Study right predictions as well as wrong ones.
+        one_call: Write and label in one call.
+        votes: How often each text is labelled; it is dropped if the labels differ.
+        init: `auggpt`: the first `init_rounds` rounds of lessons are paraphrases of the examples.
+        init_rounds: See `init`.
+        name: Of the teacher, in results.
+        given: See `LessonTeacher`.
+
+    Raises:
+        ConfigError: A value is out of range, or the task describes no classes.
+    """
+
+    name = "evokd"
+
+    def __init__(
+        self,
+        task: Task,
+        gold: GoldBook,
+        speaker: Speaker,
+        *,
+        easy_fraction: float = 0.5,
+        analyse: bool = True,
+        show_right: bool = True,
+        one_call: bool = False,
+        votes: int = 1,
+        init: str | None = None,
+        init_rounds: int = 2,
+        name: str = "evokd",
+        **given: Any,
+    ) -> None:
+        self.name = name  # type: ignore[misc]
+        self.init, self.init_rounds = init, init_rounds
+        super().__init__(task, gold, speaker, **given)
+        problems = []
+        if init not in (None, "auggpt"):
+            problems.append(f"teacher.init={init}: choose auggpt or null")
+        if init_rounds < 1:
+            problems.append(f"teacher.init_rounds={init_rounds}: must be at least 1")
+        if votes < 1:
+            problems.append(f"teacher.votes={votes}: must be at least 1")
+        if not 0 <= easy_fraction <= 1:
+            problems.append(f"teacher.easy_fraction={easy_fraction}: must be 0 to 1")
+        if problems:
+            raise ConfigError("; ".join(problems))
+        self.easy_fraction, self.analyse, self.show_right = easy_fraction, analyse, show_right
+        self.one_call, self.votes = one_call, votes
+
+    def problems(self, task: Task) -> list[str]:
+        return not_of_spans(f"teacher.init={self.init}", task) if self.init else []
+
+    @property
+    def info(self) -> dict[str, Any]:
+        names = ("easy_fraction", "analyse", "show_right", "one_call", "votes", "init")
+        return super().info | {name: getattr(self, name) for name in names}
+
+    async def lessons(self, query: Query, ask: Ask) -> Sequence[Lesson]:
+        """The lessons of a round, each with the weaknesses that it is aimed at."""
+        if self.init and query.round <= self.init_rounds and of_dataset(query):
+            return paraphrases(query, texts=self.texts)
+        analysis = await self._analysed(query, ask) if self.analyse else None
+        shown = [item.sample.question for item in query.items[:EXAMPLES]]
+        lessons: list[Lesson] = []
+        left, easy_left = self.texts, round(self.texts * self.easy_fraction)
+        for number, size in enumerate(self.sizes(self.texts)):
+            easy = round(easy_left * size / left)
+            plan = {
+                "round": query.round,
+                "number": number,
+                "easy": easy,
+                "hard": size - easy,
+                "examples": shown,
+                "parents": [item.sample.id for item in query.items],
+                "analysis": analysis.model_dump() if analysis else None,
+            }
+            lessons.append(Lesson(f"lesson-{query.round}-{number}", size, plan))
+            left, easy_left = left - size, easy_left - easy
+        return lessons
+
+    async def _analysed(self, query: Query, ask: Ask) -> Analysis | None:
+        items = [i for i in query.items if self.show_right or _wrong(i)]
+        if not items:
+            return None
+        plan = {"round": query.round, "items": [item.to_dict() for item in items]}
+        values = self.about | {"evidence": evidence_text(self.task, items)}
+        most = 512 + 64 * len(items)
+        try:
+            found = await self.say("analyse", values, ask, plan, most_tokens=most)
+        except Unusable as error:
+            log.warning("round %d: the analysis cannot be used (%s)", query.round, error)
+            return None
+        assert isinstance(found, Analysis)
+        ids = [item.sample.id for item in items]
+        for weakness in (*found.confused, *found.missing):
+            weakness.evidence = list(shown_by(weakness, ids))
+        return found
+
+    async def written(self, lesson: Lesson, ask: Ask) -> list[Annotation]:
+        """See `LessonTeacher.write`."""
+        plan = lesson.plan
+        if "source" in plan:
+            return await rephrased(self, lesson, ask)
+        analysis = Analysis.model_validate(plan["analysis"]) if plan["analysis"] else None
+        values = self.about | {
+            "weaknesses": weaknesses_text(analysis),
+            "examples": numbered(plan["examples"]),
+            "easy": str(plan["easy"]),
+            "hard": str(plan["hard"]),
+        }
+        step, most, looks = "write", self.written_tokens(lesson.size), self.votes
+        if self.one_call:
+            values["form"] = form_of(self.task)
+            step, most, looks = "write_labelled", most + ANSWER * (lesson.size + 1), 0
+        ahead = self.label_bounds(lesson.size, votes=looks)
+        found = await self.say(step, values, ask, plan, most_tokens=most, ahead=ahead)
+        assert isinstance(found, Texts)
+        texts = [" ".join(text.split()) for text in found.all][: lesson.size]
+        said: list[list[str | None]]
+        if isinstance(found, Labelled):
+            own = found.answers
+            said = [[own[n] if n < len(own) else None] for n in range(len(texts))]
+        else:
+            place = {"round": plan["round"], "number": plan["number"]}
+            said = await self.labels(texts, ask, place, votes=self.votes)
+        return [
+            self.annotation(text, answers, parents=plan["parents"])
+            for text, answers in zip(texts, said, strict=True)
+        ]
+
+
+def _wrong(item: QueryItem) -> bool:
+    return item.attempt is None or item.attempt.answer != item.known

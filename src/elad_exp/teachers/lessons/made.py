@@ -1,0 +1,51 @@
+"""Teachers as configurations name them: a method, and who answers its steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elad_exp.protocols import Task
+from elad_exp.teachers.lessons.auggpt import AugGPTTeacher
+from elad_exp.teachers.lessons.base import LessonTeacher
+from elad_exp.teachers.lessons.evokd import EvoKDTeacher
+from elad_exp.teachers.lessons.grammar import GrammarSpeaker
+from elad_exp.teachers.lessons.model import ModelSpeaker
+from elad_exp.types import GoldBook
+
+_OF_METHODS = frozenset(
+    (
+        "texts", "lesson_size", "text_tokens", "near_duplicates", "easy_fraction", "analyse",
+        "show_right", "one_call", "votes", "init", "init_rounds",
+    )
+)  # fmt: skip
+"""Settings of methods; the others are the model's."""
+
+
+def evokd_oracle(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
+    """EvoKD by the program that wrote the bulletin."""
+    return EvoKDTeacher(
+        task, gold, GrammarSpeaker(task, seed=seed), seed=seed, name="evokd_oracle", **given
+    )
+
+
+def evokd(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
+    """EvoKD by a language model; `given` are settings of `EvoKDTeacher` and `LanguageModel`."""
+    return _by_model(EvoKDTeacher, task, gold, seed=seed, given=given)
+
+
+def auggpt(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
+    """AugGPT; `given` are settings of `AugGPTTeacher` and `LanguageModel`."""
+    return _by_model(AugGPTTeacher, task, gold, seed=seed, given=given)
+
+
+def _by_model(
+    method: type[LessonTeacher],
+    task: Task,
+    gold: GoldBook,
+    *,
+    seed: int,
+    given: dict[str, Any],
+) -> LessonTeacher:
+    own = {key: value for key, value in given.items() if key in _OF_METHODS}
+    others = {key: value for key, value in given.items() if key not in _OF_METHODS}
+    return method(task, gold, ModelSpeaker(seed=seed, **others), seed=seed, **own)
