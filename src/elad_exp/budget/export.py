@@ -34,6 +34,8 @@ SETTINGS = (
     *("fresh_per_seed", "price"),
 )
 """What must be known of a teacher to make its requests again."""
+LESSONS = "lessons"
+"""And of one that writes lessons; others do not have it."""
 
 
 def export(db: sqlite3.Connection, path: Path, run_ids: Sequence[str] = ()) -> int:
@@ -87,6 +89,16 @@ def chosen(db: sqlite3.Connection, run_ids: Sequence[str] = ()) -> list[StoredRu
     return good
 
 
+def settings_of(teacher: Mapping[str, Any]) -> dict[str, Any]:
+    """Of all that is kept of a teacher, what makes its requests again.
+
+    Raises:
+        KeyError: Something is missing.
+    """
+    names = (*SETTINGS, LESSONS) if teacher.get(LESSONS) else SETTINGS
+    return {name: teacher[name] for name in names}
+
+
 def differences(teachers: Mapping[str, Mapping[str, Any]]) -> str:
     """The settings in which the teachers of runs differ, run by run; empty if they are one teacher.
 
@@ -94,11 +106,11 @@ def differences(teachers: Mapping[str, Mapping[str, Any]]) -> str:
     """
     differing = [
         name
-        for name in SETTINGS
-        if len({json.dumps(teacher[name], sort_keys=True) for teacher in teachers.values()}) > 1
+        for name in (*SETTINGS, LESSONS)
+        if len({json.dumps(teacher.get(name), sort_keys=True) for teacher in teachers.values()}) > 1
     ]
     told = (
-        f"{run_id}: {', '.join(f'{name}={teacher[name]}' for name in differing)}"
+        f"{run_id}: {', '.join(f'{name}={teacher.get(name)}' for name in differing)}"
         for run_id, teacher in teachers.items()
     )
     return "; ".join(told) if differing else ""
@@ -119,7 +131,7 @@ def header(db: sqlite3.Connection, runs: Sequence[StoredRun]) -> dict[str, Any]:
             "started": utc(run.started),
             "answers": sum(row["n"] for row in versions),
             "prompt_versions": [row["version"] for row in versions],
-            "teacher": {name: run.teacher[name] for name in SETTINGS},
+            "teacher": settings_of(run.teacher),
         }
     return {"format": FORMAT, "version": VERSION, "runs": found}
 

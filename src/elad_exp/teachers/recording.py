@@ -20,7 +20,15 @@ from typing import Any
 
 from elad_exp.assets.cache import sha256_of
 from elad_exp.budget.database import open_readonly
-from elad_exp.budget.export import FORMAT, SETTINGS, VERSION, answers, chosen, differences, header
+from elad_exp.budget.export import (
+    FORMAT,
+    VERSION,
+    answers,
+    chosen,
+    differences,
+    header,
+    settings_of,
+)
 from elad_exp.budget.money import check_usage
 from elad_exp.data.rows import Problems, read_json
 from elad_exp.errors import ConfigError, DataError
@@ -137,7 +145,7 @@ def _exported(
 def _settings(name: str, runs: Any, run: str | None) -> Mapping[str, Any]:
     """The one teacher of the runs."""
     try:
-        found = {key: {k: value["teacher"][k] for k in SETTINGS} for key, value in runs.items()}
+        found = {key: settings_of(value["teacher"]) for key, value in runs.items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{name} line 1: the runs lack what their teachers were") from error
     if run is not None:

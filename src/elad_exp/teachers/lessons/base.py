@@ -108,8 +108,13 @@ class LessonTeacher(ABC):
 
     @property
     def info(self) -> dict[str, Any]:
+        return self.speaker.info | {"lessons": self.settings}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What shapes the lessons, beside who writes them."""
         names = ("texts", "lesson_size", "text_tokens", "near_duplicates")
-        return self.speaker.info | {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names}
 
     # -- an annotator, as far as its speaker is one ------------------------------------------
 

@@ -101,9 +101,10 @@ class EvoKDTeacher(LessonTeacher):
         return not_of_spans(f"teacher.init={self.init}", task) if self.init else []
 
     @property
-    def info(self) -> dict[str, Any]:
-        names = ("easy_fraction", "analyse", "show_right", "one_call", "votes", "init")
-        return super().info | {name: getattr(self, name) for name in names}
+    def settings(self) -> dict[str, Any]:
+        names = ("easy_fraction", "analyse", "show_right", "one_call", "votes")
+        names += ("init", "init_rounds")
+        return super().settings | {name: getattr(self, name) for name in names}
 
     async def lessons(self, query: Query, ask: Ask) -> Sequence[Lesson]:
         """The lessons of a round, each with the weaknesses that it is aimed at."""

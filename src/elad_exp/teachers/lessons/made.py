@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from elad_exp.protocols import Task
@@ -12,6 +13,8 @@ from elad_exp.teachers.lessons.grammar import GrammarSpeaker
 from elad_exp.teachers.lessons.model import ModelSpeaker
 from elad_exp.types import GoldBook
 
+BY_MODEL: dict[str, type[LessonTeacher]] = {"evokd": EvoKDTeacher, "auggpt": AugGPTTeacher}
+"""Methods that a language model can answer, by the name in results."""
 _OF_METHODS = frozenset(
     (
         "texts", "lesson_size", "text_tokens", "near_duplicates", "easy_fraction", "analyse",
@@ -36,6 +39,21 @@ def evokd(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonT
 def auggpt(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
     """AugGPT; `given` are settings of `AugGPTTeacher` and `LanguageModel`."""
     return _by_model(AugGPTTeacher, task, gold, seed=seed, given=given)
+
+
+def by_recording(
+    task: Task, gold: GoldBook, settings: Mapping[str, Any], *, seed: int
+) -> LessonTeacher:
+    """The teacher by a model whose name, model and `info` are `settings`; it is never called.
+
+    Raises:
+        KeyError, TypeError, ConfigError: `settings` are not those of such a teacher.
+    """
+    names = ("model", "temperature", "max_completion_tokens", "fresh_per_seed")
+    speaker = ModelSpeaker(seed=seed, **{name: settings[name] for name in names})
+    speaker.stand_in(settings)
+    method = BY_MODEL[settings["name"]]
+    return method(task, gold, speaker, seed=seed, **settings["lessons"])
 
 
 def _by_model(
