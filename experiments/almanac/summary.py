@@ -6,14 +6,15 @@ are made from it alone, so anybody can check them without running a job.
 
 from __future__ import annotations
 
-import csv
-import json
+import sys
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from elad_exp import metrics
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from jobs import completed, keep, read_csv
 
 FIELDS = (
     "condition", "selector", "seed", "round", "annotations", "tokens", "train_tokens",
@@ -34,22 +35,17 @@ STYLES = {  # colours that colour-blind readers can tell apart
 
 
 def collect(root: Path) -> list[dict[str, object]]:
-    """Rows of `curves.csv` from the completed runs below `root` (CONDITION/SELECTOR-SEED)."""
+    """Rows of `curves.csv` from the completed runs below `root`."""
     rows = []
-    for result_path in sorted(root.glob("*/*/result.json")):
-        result = json.loads(result_path.read_text())
-        if result["status"] != "completed":
-            continue
-        selector, _, seed = result_path.parent.name.rpartition("-")
-        lines = (result_path.parent / "rounds.jsonl").read_text().splitlines()
-        for line in map(json.loads, lines):
+    for (condition, selector, seed), _, result, lines in completed(root):
+        for line in lines:
             select, bought = line["select"] or {}, line["bought"] or {}
             audit = bought.get("acceptance_audit")
             rows.append(
                 {
-                    "condition": result_path.parent.parent.name,
+                    "condition": condition,
                     "selector": selector,
-                    "seed": int(seed),
+                    "seed": seed,
                     "round": line["round"],
                     "annotations": line["n_labelled"],
                     "tokens": line["spent"]["tokens"],
@@ -63,33 +59,6 @@ def collect(root: Path) -> list[dict[str, object]]:
                 }
             )
     return rows
-
-
-def write_csv(rows: list[dict[str, object]], path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def kept(path: Path, new: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of an earlier `curves.csv`, but for jobs that `new` has, and then `new`.
-
-    So a study can go on where its runs are not, from what was committed of them.
-    """
-    old: list[dict[str, Any]] = list(read_csv(path)) if path.exists() else []
-    again = {job_of(row) for row in new}
-    rows = [row for row in old if job_of(row) not in again] + new
-    return sorted(rows, key=lambda row: (*job_of(row), int(row["round"])))
-
-
-def job_of(row: Mapping[str, Any]) -> tuple[str, str, int]:
-    return row["condition"], row["selector"], int(row["seed"])
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def curves(
@@ -253,7 +222,7 @@ def summarise(root: Path, out: Path) -> None:
     csv_path = out / f"{part}_curves.csv"
     collected = collect(root)
     if collected:
-        write_csv(kept(csv_path, collected), csv_path)
+        keep(csv_path, collected, FIELDS)
     rows = read_csv(csv_path)
     value = "dev_acc" if part.startswith("tuning") else "test_acc"
     text = [f"Measured on {value.split('_')[0]}; commits: {_commits(rows)}.", ""]

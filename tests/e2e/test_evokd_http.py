@@ -136,7 +136,7 @@ def test_faults_of_the_server_are_counted_and_cost_no_lesson_twice(tmp_path: Pat
 @pytest.mark.parametrize("limit", ["max_usd=0.004", "max_tokens=5000", "max_calls=6"])
 def test_a_budget_ends_between_lessons(tmp_path: Path, limit: str) -> None:
     path = tmp_path / "run"
-    code, server = go(path, f"budget.{limit}")
+    code, _ = go(path, f"budget.{limit}")
     assert code == 0
     found = result(path)
     assert found["stop_reason"] == "budget"
