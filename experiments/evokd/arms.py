@@ -1,0 +1,78 @@
+"""What the study compares: names of arms, and the overrides that each stands for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TOKENS = 8000
+ROUNDS, STEPS = 20, 40
+"""More rounds than the budget covers; optimizer steps after each."""
+
+_BULLETIN = (
+    "+experiment=evokd_quickstart",
+    f"schedule.rounds={ROUNDS}",
+    f"schedule.steps_per_round={STEPS}",
+    "schedule.shots=1",
+    "schedule.query_size=16",
+)
+_LESSONS = ("teacher.texts=10", "teacher.lesson_size=10")
+_BOUGHT = (*_LESSONS, f"budget.max_tokens={TOKENS}")
+_GIVEN = ("selector=given", "schedule.query_size=6")
+_ONCE = ("schedule.rounds=1", f"schedule.steps_per_round={ROUNDS * STEPS}", "optim.review=null")
+BULLETIN: dict[str, tuple[str, ...]] = {
+    "evokd": _BOUGHT,
+    "no_easy": (*_BOUGHT, "teacher.easy_fraction=0"),
+    "no_right": (*_BOUGHT, "teacher.show_right=false"),
+    "no_review": (*_BOUGHT, "optim.review=0"),
+    "one_call": (*_BOUGHT, "teacher.one_call=true"),
+    "static": (*_BOUGHT, "teacher.analyse=false"),
+    "eda": ("teacher=eda", *_GIVEN, "teacher.texts=10"),
+    "none": _ONCE,
+    "full": (
+        *("teacher=gold", *_ONCE),
+        *("schedule.shots=null", "schedule.initial_size=3000"),
+    ),
+}
+"""`none` and `full` train as many steps as the longest of the others, on what is given."""
+LINES = ("none", "eda", "full")
+"""These ask no teacher for texts, so they are no curves against its tokens."""
+
+_REAL = (
+    "student=minilm",
+    "selector=predictions",
+    "selection.among=annotated",
+    "selection.audit_fraction=0",
+    "optim.review=0.5",
+    "schedule.initial_size=null",
+    "schedule.shots=5",
+    "schedule.query_size=32",
+)
+ITEMS = 30
+REAL_ROUNDS, REAL_STEPS = 7, 40
+_REAL_ROUNDS = (f"schedule.rounds={REAL_ROUNDS}", f"schedule.steps_per_round={REAL_STEPS}")
+_REAL_ONCE = ("schedule.rounds=1", f"schedule.steps_per_round={REAL_ROUNDS * REAL_STEPS}")
+REAL: dict[str, tuple[str, ...]] = {
+    "evokd_corpus": ("teacher=corpus", f"teacher.texts={ITEMS}", *_REAL_ROUNDS),
+    "random": (
+        *("teacher=gold", "selector=random", "selection.among=pool"),
+        *(f"schedule.query_size={ITEMS}", *_REAL_ROUNDS),
+    ),
+    "eda": ("teacher=eda", "selector=given", f"teacher.texts={ITEMS}", *_REAL_ROUNDS),
+    "none": ("teacher=corpus", *_REAL_ONCE, "optim.review=null"),
+    "full": (
+        *("teacher=gold", *_REAL_ONCE, "optim.review=null"),
+        *("schedule.shots=null", "schedule.initial_size={pool}"),
+    ),
+}
+"""Equal items: `evokd_corpus` and `random` take as many texts of the corpus a round."""
+POOLS = {"sib200_en": 701, "snips_intents": 7188, "wikigold": 1142}
+"""Size of the pool, which `full` has labelled."""
+
+
+def bulletin(name: str) -> tuple[str, ...]:
+    return (*_BULLETIN, *BULLETIN[name])
+
+
+def real(dataset: str, name: str, data: Path) -> tuple[str, ...]:
+    own = (part.replace("{pool}", str(POOLS[dataset])) for part in REAL[name])
+    return (f"dataset={dataset}", f"dataset.path={data / dataset}", *_REAL, *own)

@@ -1,0 +1,233 @@
+"""Tables and figures of the EvoKD study from finished jobs, or from the committed curves.
+
+`PART_curves.csv` holds a line for each round of each job; tables and figures are made from it
+alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from arms import LINES
+
+from elad_exp import metrics
+from elad_exp.rundir import read_lines
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from jobs import completed, keep, read_csv
+
+FIELDS = (
+    "condition", "selector", "seed", "round", "annotations", "tokens", "optimizer_steps",
+    "dev_f1", "test_f1", "dev_acc", "test_acc", "asked", "usable", "weak", "wall_s", "commit",
+)  # fmt: skip
+LEVELS = (2000, 4000, 6000, 8000)
+"""Teacher tokens at which arms are compared."""
+Rows = list[dict[str, str]]
+
+
+def collect(root: Path) -> list[dict[str, object]]:
+    """Rows of the curves, from completed runs."""
+    rows = []
+    for (condition, arm, seed), folder, result, rounds in completed(root):
+        weak = weak_classes(folder, rounds)
+        for line in rounds:
+            bought = line["bought"] or {}
+            f1 = "span_f1" if "span_f1" in line["test"] else "macro_f1"
+            rows.append(
+                {
+                    "condition": condition,
+                    "selector": arm,
+                    "seed": seed,
+                    "round": line["round"],
+                    "annotations": line["n_labelled"],
+                    "tokens": line["spent"]["tokens"],
+                    "optimizer_steps": line["optimizer_steps"],
+                    **{f"{s}_f1": line[s][f1]["value"] for s in ("dev", "test")},
+                    **{f"{s}_acc": line[s]["acc"]["value"] for s in ("dev", "test")},
+                    "asked": bought.get("asked"),
+                    "usable": bought.get("ok"),
+                    "weak": weak.get(line["round"]),
+                    "wall_s": round(result["wall_s"]),
+                    "commit": (result["git"]["commit"] or "")[:12],
+                }
+            )
+    return rows
+
+
+def weak_classes(folder: Path, rounds: Sequence[dict[str, Any]]) -> dict[int, float]:
+    """Round -> share of its new texts that are of the half of the classes that dev showed weakest
+    (lowest recall) before it was bought; above one half where weak classes get more than others.
+
+    Of runs whose answers are class names, and texts that are not of the first query.
+    """
+    lines = [x for x in read_lines(folder / "annotations.jsonl") if x["trained_on"]]
+    classes = sorted({x["answer"] for x in lines})
+    if len(classes) < 2 or classes[0].startswith("["):
+        return {}
+    right: dict[int, Counter[str]] = defaultdict(Counter)
+    of_class: dict[int, Counter[str]] = defaultdict(Counter)
+    gold = gold_of(folder)
+    for x in read_lines(folder / "predictions.jsonl"):
+        if x["split"] == "dev" and x["id"] in gold:
+            of_class[x["round"]][gold[x["id"]]] += 1
+            right[x["round"]][gold[x["id"]]] += x["correct"]
+    found = {}
+    for line in rounds[1:]:
+        number = line["round"]
+        new = [x["answer"] for x in lines if x["round"] == number]
+        if not new:
+            continue
+        recall = {c: right[number][c] / max(of_class[number][c], 1) for c in classes}
+        weakest = sorted(classes, key=lambda c: recall[c])[: len(classes) // 2]
+        found[number] = sum(answer in weakest for answer in new) / len(new)
+    return found
+
+
+def gold_of(folder: Path) -> dict[str, str]:
+    """Of dev's texts the answer, from the dataset that the run names."""
+    from omegaconf import OmegaConf
+
+    from elad_exp.building import build
+
+    splits = build(OmegaConf.load(folder / "config.yaml").dataset).load()
+    return {s.id: splits.gold[s.id].answer for s in splits.dev}
+
+
+def curves(rows: Rows, value: str) -> dict[str, dict[int, tuple[list[float], list[float]]]]:
+    """Arm -> seed -> (tokens, values)."""
+    found: dict[str, dict[int, tuple[list[float], list[float]]]] = defaultdict(dict)
+    for row in rows:
+        x, y = found[row["selector"]].setdefault(int(row["seed"]), ([], []))
+        x.append(float(row["tokens"]))
+        y.append(float(row[value]))
+    return found
+
+
+def at(curve: tuple[list[float], list[float]], tokens: float) -> float:
+    """The last value that was had for at most so many tokens."""
+    return [y for x, y in zip(*curve, strict=True) if x <= tokens][-1]
+
+
+def table(rows: Rows, value: str, *, against: str, levels: Iterable[int]) -> list[str]:
+    """A row an arm: F1 at levels of tokens and at the end, and the paired difference at the end."""
+    found = curves(rows, value)
+    arms = list(dict.fromkeys(row["selector"] for row in rows))
+    arms.sort(key=lambda arm: (arm != against, arm))
+    levels = tuple(levels)
+    heads = ["arm", "seeds", *(f"at {n:,}" for n in levels), "at the end [95 %]"]
+    heads += [f"minus {against} [95 %], Holm p", "texts", "tokens", "steps"]
+    out = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    ends = {arm: {seed: y[-1] for seed, (_, y) in found[arm].items()} for arm in arms}
+    others = [arm for arm in arms if arm != against]
+    differences = {arm: _paired(ends[arm], ends[against]) for arm in others}
+    adjusted = dict(zip(others, metrics.holm([d.p for d in differences.values()]), strict=True))
+    for arm in arms:
+        end = metrics.mean_over_seeds(list(ends[arm].values()))
+        cells = [arm, str(end.n)]
+        for level in levels:
+            if arm in LINES:
+                cells.append("")
+                continue
+            here = [at(curve, level) for curve in found[arm].values()]
+            cells.append(f"{sum(here) / len(here):.3f}")
+        interval = f" [{end.ci95[0]:.3f}, {end.ci95[1]:.3f}]" if end.ci95 else ""
+        cells.append(f"{end.value:.3f}{interval}")
+        if arm == against:
+            cells.append("-")
+        else:
+            d = differences[arm]
+            ci = f" [{d.ci95[0]:+.3f}, {d.ci95[1]:+.3f}]" if d.ci95 else ""
+            cells.append(f"{d.value:+.3f}{ci}, p = {adjusted[arm]:.3f}")
+        last = [row for row in rows if row["selector"] == arm and _is_last(row, rows)]
+        for field in ("annotations", "tokens", "optimizer_steps"):
+            cells.append(f"{sum(float(row[field]) for row in last) / len(last):,.0f}")
+        out.append("| " + " | ".join(cells) + " |")
+    return [*out, ""]
+
+
+def _is_last(row: dict[str, str], rows: Rows) -> bool:
+    mine = (row["selector"], row["seed"])
+    return int(row["round"]) == max(
+        int(other["round"]) for other in rows if (other["selector"], other["seed"]) == mine
+    )
+
+
+def _paired(one: dict[int, float], other: dict[int, float]) -> metrics.Difference:
+    seeds = sorted(set(one) & set(other))
+    return metrics.paired_difference([one[s] for s in seeds], [other[s] for s in seeds])
+
+
+def weak_table(rows: Rows) -> list[str]:
+    """Of each arm: share of new texts that are of the weaker half of the classes, mean over rounds
+    and seeds.
+    """
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row["weak"]:
+            found[row["selector"]][row["seed"]].append(float(row["weak"]))
+    if not found:
+        return []
+    out = ["Share of new texts of the weaker half of the classes [95 % over seeds]:", ""]
+    for arm, seeds in found.items():
+        m = metrics.mean_over_seeds([sum(v) / len(v) for v in seeds.values()])
+        interval = f" [{m.ci95[0]:.2f}, {m.ci95[1]:.2f}]" if m.ci95 else ""
+        out.append(f"- {arm}: {m.value:.2f}{interval}")
+    return [*out, ""]
+
+
+def figure(rows: Rows, value: str, path: Path) -> None:
+    """Mean curve of each arm that spends tokens, against tokens; the others as lines."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    conditions = sorted({row["condition"] for row in rows})
+    size = (5.6 * len(conditions), 3.8)
+    fig, axes = plt.subplots(1, len(conditions), figsize=size, squeeze=False)
+    for axis, condition in zip(axes[0], conditions, strict=True):
+        own = curves([row for row in rows if row["condition"] == condition], value)
+        for arm, seeds in own.items():
+            if arm in LINES:
+                mean = sum(y[-1] for _, y in seeds.values()) / len(seeds)
+                axis.axhline(mean, ls=":", lw=1.2, color="#777777")
+                axis.annotate(arm, (0.99, mean), xycoords=("axes fraction", "data"), ha="right")
+                continue
+            most = min(x[-1] for x, _ in seeds.values())
+            grid = np.linspace(0, most, 60)
+            means = [np.mean([at(c, t) for c in seeds.values()]) for t in grid]
+            axis.plot(grid, means, lw=1.8 if arm.startswith("evokd") else 1.1, label=arm)
+        axis.set_title(condition)
+        axis.set_xlabel("teacher tokens")
+        axis.grid(alpha=0.25)
+        axis.legend(fontsize=8)
+    axes[0][0].set_ylabel(f"{value.replace('_', ' ')}, mean over seeds")
+    fig.tight_layout()
+    fig.savefig(path, dpi=120)
+    plt.close(fig)
+
+
+def summarise(root: Path, out: Path) -> None:
+    """Write `PART_curves.csv`, `PART_tables.md` and `PART.png`."""
+    part = root.name
+    path = out / f"{part}_curves.csv"
+    if found := collect(root):
+        keep(path, found, FIELDS)
+    rows = read_csv(path)
+    value = "dev_f1" if part == "tuning" else "test_f1"
+    commits = ", ".join(sorted({row["commit"] for row in rows}))
+    text = [f"Measured on {value.split('_')[0]}; commits: {commits}.", ""]
+    against = "random" if part == "real" else "evokd"
+    for condition in dict.fromkeys(row["condition"] for row in rows):
+        own = [row for row in rows if row["condition"] == condition]
+        levels = () if part == "real" else LEVELS
+        text += [f"### {condition}", "", *table(own, value, against=against, levels=levels)]
+        text += weak_table(own)
+    (out / f"{part}_tables.md").write_text("\n".join(text))
+    figure(rows, value, out / f"{part}.png")
+    print("\n".join(text))
