@@ -6,10 +6,12 @@ import json
 
 import pytest
 
+from elad_exp.errors import ConfigError
 from elad_exp.tasks.reasoning import ReasoningTask
 from elad_exp.teachers import messages
 from elad_exp.teachers.messages import check, correct, examples, explain, kind, single
 from elad_exp.types import Choice, Explanation, QueryItem, Sample
+from tests.unit.label_toys import LabelToy
 
 YES_NO = ReasoningTask(name="t", answers="yes_no")
 OPEN = ReasoningTask(name="t", answers="open")
@@ -161,3 +163,9 @@ def test_the_instruction_and_examples_are_the_same_for_every_item() -> None:
     other = single(YES_NO, Sample("b", "B?"), Explanation.of(("x",), "no"))[0]
     assert one[:-1] == other[:-1]
     assert messages.NONE in one[-1]["content"]
+
+
+def test_labels_without_steps_are_not_explained() -> None:
+    toy = LabelToy()
+    with pytest.raises(ConfigError, match="choose teacher=evokd, which writes and labels texts"):
+        explain(toy, toy.load().pool[0])

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.teachers import prompts
 from elad_exp.teachers.prompts import load_prompt
@@ -49,8 +50,17 @@ class Example:
 
 
 def kind(task: Task, sample: Sample) -> str:
-    """Which set of examples fits: `yes_no`, `nli`, `choice` or `number` (also for open answers)."""
+    """Which set of examples fits: `yes_no`, `nli`, `choice` or `number` (also for open answers).
+
+    Raises:
+        ConfigError: Answers are labels of a text, or its entities, and have no steps.
+    """
     found = task.kind(sample)
+    if found in ("label", "entities"):
+        raise ConfigError(
+            f"texts of task {task.name!r} are labelled without steps, so no teacher explains them; "
+            "choose teacher=evokd, which writes and labels texts, or teacher=gold"
+        )
     return "number" if found == "open" else found
 
 
