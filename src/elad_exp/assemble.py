@@ -25,6 +25,7 @@ from elad_exp.data.datamodule import PoolDataModule
 from elad_exp.data.early import Encoder
 from elad_exp.data.fitting import drop_too_long
 from elad_exp.data.pool import Pool
+from elad_exp.data.weighing import weighing_of, weighing_problems
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds, Schedule
@@ -125,6 +126,7 @@ def check(config: DictConfig) -> None:
         problems.append(f"optim.early_answer_fraction={early}: must be from 0 to 1")
     if config.optim.train_on not in ("full", "revision"):
         problems.append(f"optim.train_on={config.optim.train_on}: choose full or revision")
+    problems += weighing_problems(config.optim.class_weights, config.optim.doubt)
     if problems:
         raise ConfigError("; ".join(problems))
 
@@ -222,6 +224,12 @@ class Assembly:
             early_answer_fraction=config.optim.early_answer_fraction,
             review=config.optim.review,
             collate=student.collate,
+            weighing=weighing_of(
+                task,
+                student.outputs,
+                class_weights=config.optim.class_weights,
+                doubt=config.optim.doubt,
+            ),
             seed=config.seed,
         )
         precision = config.trainer.precision

@@ -91,6 +91,7 @@ class OptimConfig:
     """AdamW; a linear warm-up, then constant or, with `decay`, falling within each round
     (`student.module.rate_at`). `train_on`: `full`, or `revision` to learn nothing of the steps
     that the teacher kept. `early_answer_fraction`: see `data.early`. `review`: see `data.review`.
+    `class_weights` (`none` or `balanced`) and `doubt`: see `data.weighing`.
     """
 
     learning_rate: float = MISSING
@@ -102,6 +103,8 @@ class OptimConfig:
     train_on: str = "full"
     early_answer_fraction: float = 0.0
     review: float | None = None
+    class_weights: str = "none"
+    doubt: float | None = None
 
 
 @dataclass

@@ -274,8 +274,10 @@ class Rounds:
         with self.clock.phase("score"):
             annotated = {a.sample.id: a for a in self.pool.labelled}
             studied = self.among == "annotated"
+            # A teacher's own text may be longer than what the student reads.
+            readable = [a.sample for a in annotated.values() if studied and self.trainable(a)]
             subset = draw_candidates(
-                [a.sample for a in annotated.values()] if studied else self.pool.unlabelled,
+                readable if studied else self.pool.unlabelled,
                 size=self.candidates,
                 seed=self.seed,
                 round=round_,

@@ -63,6 +63,19 @@ def test_entities_are_learnt_in_the_same_loop(tmp_path: Path) -> None:
     assert found["spent"]["calls"] == 2 * (1 + 2 * 3)
 
 
+@pytest.mark.parametrize("dataset", ["bulletin", "bulletin_entities"])
+def test_classes_are_balanced_and_synthetic_texts_doubted(dataset: str, tmp_path: Path) -> None:
+    losses = []
+    for n, more in enumerate(([], ["optim.class_weights=balanced"], ["optim.doubt=0.7"])):
+        path = tmp_path / str(n)
+        assert run(path, f"dataset={dataset}", *more) == 0
+        losses.append([x["train_loss"] for x in read_lines(path / "rounds.jsonl")[1:]])
+    plain, balanced, doubted = losses
+    assert balanced != plain
+    assert doubted[0] == pytest.approx(plain[0], abs=1e-4)  # only given examples yet
+    assert all(doubt < full for doubt, full in zip(doubted[1:], plain[1:], strict=True))
+
+
 def lasting(path: Path) -> tuple[Any, ...]:
     """What an interruption must not change."""
     found = result(path)
@@ -106,6 +119,8 @@ def test_a_run_interrupted_among_lessons_ends_like_one_that_was_not(
         (["selection.audit_fraction=0.1"], "selection.audit_fraction=0.1: with selection.among"),
         (["selection.among=everywhere"], "choose pool or annotated"),
         (["optim.review=1.0"], "optim.review=1.0"),
+        (["optim.class_weights=equal"], "optim.class_weights=equal: choose none or balanced"),
+        (["optim.doubt=0"], "optim.doubt=0.0: must be null, or above 0 and at most 1"),
         (["optim.train_on=revision"], "writes no steps"),
         (["optim.early_answer_fraction=0.3"], "writes no steps"),
         (["dataset=almanac_small"], "describes no classes|no program writes"),

@@ -72,6 +72,8 @@ def refused(
         (["schedule.reset=cold"], "cold.*warm or scratch"),
         (["selection.samples=0"], "samples=0.*at least 2"),
         (["student.heads=3"], "heads=3"),
+        (["optim.class_weights=balanced"], "class_weights=balanced.*writes its answers"),
+        (["optim.doubt=0.5"], "doubt=0.5.*writes its answers"),
         (["teacher.mode=foo"], "foo.*revise or explain"),
         (["dataset.condition=foo"], "foo.*uniform"),
         (["trainer.accelerator=gpu9"], "accelerator=gpu9"),

@@ -87,6 +87,14 @@ BAD: list[tuple[bytes, str]] = [
         b'{"tokens": ["a", "b"], "tags": ["O", "I-X"]}',
         "line 1: tag 2 is 'I-X' after 'O': in BIO2 it follows B-X or I-X",
     ),
+    (
+        b'{"tokens": ["a"], "tags": ["O"]}\n{"tokens": ["a", "b"], "tags": ["B-X", "E-X"]}',
+        "line 2: tag 2 is 'E-X'; BIO2 has O, B-TYPE and I-TYPE",
+    ),
+    (b'{"tokens": ["a"], "tags": ["B-X", "I-X"]}', "line 1: 1 tokens have 2 tags"),
+    (b'{"tokens": ["a", "b c"], "tags": ["O", "O"]}', "line 1: token 2 is 'b c'; one without"),
+    (b'{"text": "", "label": "x"}', "line 1: text is empty"),
+    (b'{"text": "a", "label": "x\\ny"}', "line 1: label 'x\\ny' must be one line with single"),
     (b'{"question": " ", "answer": "no"}', "line 1: question is empty"),
     (
         b'{"question": "a?", "choices": [{"label": "A", "text": "x"}, {"label": "B", "text": "y"}],'
@@ -316,6 +324,40 @@ def test_texts_with_classes(tmp_path: Path) -> None:
     assert "words in a text: 2 to 2, median 2" in lines
     assert "texts that are near-duplicates of another: 0" in lines
     assert not any("explanation" in line for line in lines)
+
+
+def test_a_text_with_two_labels_is_named_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(8)]
+    path = write(tmp_path / "f.jsonl", [*rows, {"text": "Text  3", "label": "a"}])
+    assert main(["data", "check", str(path), "--student", "tiny_encoder"]) == 0
+    shown = capsys.readouterr().out
+    assert f"different answers (a, b) in {path} line 4, {path} line 9" in shown
+    assert "9 usable rows, 0 problems, 1 left out" in shown
+
+
+def test_texts_are_measured_by_a_student_that_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(8)]
+    path = write(tmp_path / "f.jsonl", [*rows, {"text": "text " * 200, "label": "a"}])
+    check = ["data", "check", str(path), "--student", "tiny_encoder"]
+    assert main(check) == 0
+    shown = capsys.readouterr().out
+    # The ends of a text are tokens too; a number may be two.
+    assert f"too long: {path} line 9: 202 tokens of tiny_encoder; 128 are read at most" in shown
+    assert "texts of more than 128, which are skipped: 1" in shown
+    ner = [{"tokens": ["Ada", "left"], "tags": ["B-PER", "O"]}, {"tokens": ["So"], "tags": ["O"]}]
+    write(path, ner)
+    assert main(check) == 0
+    assert "tokens of tiny_encoder in a text: 3 to 4, median 4" in capsys.readouterr().out
+    write(path, ROWS[:3])
+    assert main(check) == 0
+    assert "tokens of tiny_encoder in a question: 5 to" in capsys.readouterr().out
+    write(path, [{"question": f"How many {w}?", "answer": w} for w in ("cats", "dogs")])
+    assert main(check) == 2
+    assert "the answers of task 'f.jsonl' are open" in capsys.readouterr().err
 
 
 def test_texts_with_entities(tmp_path: Path) -> None:

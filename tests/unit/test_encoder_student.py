@@ -11,7 +11,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForSequenceClassification, BertConfig, BertModel
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertModel,
+    PreTrainedTokenizerFast,
+)
 
 from elad_exp.data.collate import IGNORE
 from elad_exp.entities import from_answer, tags_of_spans
@@ -205,6 +215,45 @@ def test_a_tokenizer_that_does_not_know_the_language_is_refused(tmp_path: Path) 
     task = Chinese()
     with pytest.raises(ConfigError, match=r"\d+ % of the tokens .* unknown .*student.level"):
         PretrainedEncoder(name=str(tmp_path), max_length=32).build(task, task.load(), seed=0)
+
+
+def english_bert(folder: Path) -> None:
+    """An encoder with a small English vocabulary, which cuts Chinese into characters like BERT."""
+    words = "abcdefghijklmnopqrstuvwxyz0123456789.,'"
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words, *(f"##{c}" for c in words)]
+    tokenizer = Tokenizer(WordPiece({p: n for n, p in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = BertNormalizer()
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    ends = [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    save_bert(folder, PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names))
+
+
+@pytest.mark.parametrize(
+    ("texts", "share"),
+    [
+        (["今天下雨了", "火车晚点了"], 100),
+        (["今天下雨了", "a b c d e"], 50),
+        (["a" * 38, "北京"], None),  # 2 of 40
+        (["a" * 37, "北京晴"], 8),  # 3 of 40 are 7.5 %
+    ],
+)
+def test_the_share_of_unknown_tokens_decides(
+    texts: list[str], share: int | None, tmp_path: Path
+) -> None:
+    english_bert(tmp_path)
+    pool = [sample(text) for text in texts]
+    splits = Splits(pool, pool, pool, GoldBook({}), {})
+    maker = PretrainedEncoder(name=str(tmp_path), max_length=40)
+    if share is None:
+        assert maker.build(LabelToy(), splits, seed=0).max_length == 40
+    else:
+        with pytest.raises(ConfigError) as caught:
+            maker.build(LabelToy(), splits, seed=0)
+        assert f": {share} % of the tokens of the pool's texts are unknown" in str(caught.value)
+        assert "(at most 5 %); choose an encoder of the language" in str(caught.value)
+        assert "student=tiny_encoder student.level=character for Chinese" in str(caught.value)
 
 
 def save_bert(folder: Path, tokenizer: Any, *, without: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -31,6 +32,7 @@ def make(
     initial: int = 20,
     rules: bool = True,
     among: str = "pool",
+    trainable: Callable[[Annotation], bool] = lambda annotation: True,
 ) -> Rounds:
     limits = limits or Limits()
     splits, student, task = make_splits(), FakeStudent(), EvenTask()
@@ -50,6 +52,7 @@ def make(
         among=among,
         seed=seed,
         limits=asdict(limits),
+        trainable=trainable,
     )
 
 
@@ -267,3 +270,22 @@ def test_a_teacher_may_study_what_is_annotated_and_write_its_own_texts() -> None
     again = Pool(make_splits().pool)
     again.load_state_dict(rounds.pool.state_dict())
     assert [a.sample for a in again.labelled] == [a.sample for a in rounds.pool.labelled]
+
+
+def test_a_text_of_the_teacher_that_is_too_long_is_neither_trained_on_nor_studied() -> None:
+    teacher = WritingTeacher(mode="explain")
+    rounds = make(
+        selector=PredictionsSelector(),
+        teacher=teacher,
+        rounds=4,
+        audit_fraction=0.0,
+        among="annotated",
+        trainable=lambda a: not a.sample.question.startswith("Is text 1"),  # 1, 10 and 11
+    )
+    assert run(rounds) == "rounds"
+    lines = rounds.journal.lines["annotations.jsonl"]
+    long = {x["id"] for x in lines if not x["trained_on"]}
+    assert len(long) == 3 * 3
+    studied = {item.sample.id for query in teacher.asked[1:] for item in query.items}
+    assert not studied & long
+    assert "synthetic" in {item.sample.origin for item in teacher.asked[-1].items}

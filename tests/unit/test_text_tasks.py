@@ -201,6 +201,18 @@ def test_a_file_of_entities(tmp_path: Path) -> None:
     assert free.descriptions == {"LOC": "LOC", "PER": "PER"}
 
 
+def test_a_text_with_two_sets_of_entities_is_left_out_and_told(tmp_path: Path) -> None:
+    other = ner(3) | {"tags": ["B-PER", "O", "O", "B-LOC", "O", "O", "O"]}
+    path = write(tmp_path / "f.jsonl", [*map(ner, range(20)), other, ner(5)])
+    splits = EntityTask(path=path).load()
+    assert len(splits.gold) == 19
+    shorter, longer = '[["PER",0,3],["LOC",18,23]]', '[["PER",0,12],["LOC",18,23]]'
+    assert set(splits.info["skipped"].values()) == {
+        f"different answers ({longer}, {shorter}) in {path} line 4, {path} line 21",
+        f"same question as {path} line 6",
+    }
+
+
 def test_chinese_is_cut_into_characters(tmp_path: Path) -> None:
     rows = [
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -134,7 +134,7 @@ def check_path(
     )
     if not rows:
         return report
-    return _measured(report, usable, _task(path, kind, instruction), ruler)
+    return _measured(report, usable, _task(path, kind, instruction, sorted(balance)), ruler)
 
 
 def _balance(rows: list[Row], kind: str) -> Counter[str]:
@@ -144,13 +144,13 @@ def _balance(rows: list[Row], kind: str) -> Counter[str]:
     return Counter(span.type for row in rows for span in from_answer(row.answer))
 
 
-def _task(path: Path, kind: str | Answers, instruction: str) -> ReasoningTask:
-    """The task whose prompts are measured; it loads nothing."""
+def _task(path: Path, kind: str | Answers, instruction: str, names: Sequence[str]) -> ReasoningTask:
+    """The task whose prompts are measured; it loads nothing. `names`: answers or entity types."""
     if isinstance(kind, str):
         return ReasoningTask(name=path.name, answers=kind, instruction=instruction)
     if kind.kind == "label":
-        return TextClassificationTask(path=str(path))
-    return EntityTask(path=str(path))
+        return TextClassificationTask(path=str(path), labels=names if len(names) > 1 else None)
+    return EntityTask(path=str(path), types=names or None)
 
 
 def _fitting(
@@ -205,6 +205,7 @@ def _measured(
     rows = [row for group in usable.values() for row in group]
     samples = [Sample(row.key, row.question, row.choices) for row in rows]
     ruler = make_ruler(task, samples[: len(usable.get("pool", ())) or None])
+    fits = "are read at most" if ruler.longest is None else "leave room for an explanation"
     prompts = ruler.prompts(samples)
     pairs = [(s, row) for s, row in zip(samples, rows, strict=True) if row.explanation]
     targets = ruler.targets(
@@ -220,7 +221,7 @@ def _measured(
         room=ruler.room,
         longest=ruler.longest,
         too_long={
-            row.where: f"{n} {ruler.unit}; {ruler.room} leave room for an explanation"
+            row.where: f"{n} {ruler.unit}; {ruler.room} {fits}"
             for row, n in zip(rows, prompts, strict=True)
             if ruler.room is not None and n > ruler.room
         },

@@ -26,11 +26,13 @@ class Encoded:
     """One training example: token ids, and the same ids as labels with `IGNORE` where masked.
 
     `prompt` is the number of ids that are the prompt's; they come first and are all masked.
+    `synthetic`: the text is no sample of a dataset (`Sample.origin`).
     """
 
     ids: tuple[int, ...]
     labels: tuple[int, ...]
     prompt: int = 0
+    synthetic: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -14,6 +14,7 @@ from elad_exp.data.collate import Encoded
 from elad_exp.data.early import Batches, Encoder, Examples, WithEarlyAnswers
 from elad_exp.data.pool import Pool
 from elad_exp.data.review import ReviewBatches
+from elad_exp.data.weighing import Weighing
 from elad_exp.protocols import EVAL_SPLITS
 from elad_exp.rng import generator
 
@@ -77,6 +78,7 @@ class PoolDataModule(L.LightningDataModule):
         review: Share of a batch that is not of the last purchase, see `data.review`; null draws
             from all purchases alike.
         collate: Makes a batch of examples for the student.
+        weighing: How much labels count, see `data.weighing`; null: alike.
         seed: Seed of the order of batches.
     """
 
@@ -90,18 +92,23 @@ class PoolDataModule(L.LightningDataModule):
         early_answer_fraction: float,
         review: float | None = None,
         collate: Callable[[Sequence[Encoded]], dict[str, Tensor]],
+        weighing: Weighing | None = None,
         seed: int,
     ) -> None:
         super().__init__()
         self.pool, self.encoder = pool, encoder
         self.early_answer_fraction, self.review = early_answer_fraction, review
         self.batch_size, self.steps = batch_size, steps_per_round
-        self.collate, self.seed = collate, seed
+        self.collate, self.weighing, self.seed = collate, weighing, seed
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches for this round; rebuilt every epoch because the pool has grown."""
         examples = Examples(self.pool.labelled, self.encoder)
         batches = self._batches(examples)
+        collate = self.collate
+        if self.weighing is not None:
+            drawn = (examples[i, None] for batch in batches for i in batch)
+            collate = self.weighing.collate(collate, drawn)
         return DataLoader(
             examples,  # type: ignore[arg-type]
             batch_sampler=WithEarlyAnswers(
@@ -111,7 +118,7 @@ class PoolDataModule(L.LightningDataModule):
                 seed=self.seed,
                 round=self.pool.round,
             ),
-            collate_fn=self.collate,
+            collate_fn=collate,
         )
 
     def _batches(self, examples: Examples) -> Batches:

@@ -38,7 +38,8 @@ class LabelEncoder:
             ids = self.ids(annotation)
             fits = len(ids) <= self.max_length
             labels = tuple(self.labels(annotation, len(ids))) if fits else ()
-            self._made[key] = Encoded(tuple(ids), labels) if fits else None
+            synthetic = annotation.sample.origin == "synthetic"
+            self._made[key] = Encoded(tuple(ids), labels, synthetic=synthetic) if fits else None
         return self._made[key]
 
     def early(self, annotation: Annotation, kept: int) -> Encoded:
@@ -59,8 +60,24 @@ def collate_labels(batch: Sequence[Encoded], pad_id: int) -> dict[str, Tensor]:
 
 
 def label_loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
-    """Mean cross-entropy (nats) over the labels of a batch made by `collate_labels`."""
+    """Mean cross-entropy (nats) over the labels of a batch made by `collate_labels`.
+
+    Where `weighing.Weighing` has added to the batch, each label counts as much as that says:
+    `weights` (of the shape of the labels) multiply its loss, and so does p(label)^`doubt`
+    (examples,), where p is the model's own in this pass and a constant for the gradient. It stays
+    a mean over labels: dividing by the sum of the weights of a small batch would undo them.
+    """
     logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    return torch.nn.functional.cross_entropy(
-        logits.float().flatten(0, -2), batch["labels"].flatten(), ignore_index=IGNORE
-    )
+    logits, labels = logits.float().flatten(0, -2), batch["labels"]
+    if "weights" not in batch and "doubt" not in batch:
+        return torch.nn.functional.cross_entropy(logits, labels.flatten(), ignore_index=IGNORE)
+    losses = torch.nn.functional.cross_entropy(
+        logits, labels.flatten(), ignore_index=IGNORE, reduction="none"
+    ).view_as(labels)
+    counted = losses
+    if "weights" in batch:
+        counted = counted * batch["weights"]
+    if "doubt" in batch:
+        doubt = batch["doubt"].view(-1, *[1] * (labels.ndim - 1))
+        counted = counted * torch.exp(-doubt * losses.detach())
+    return counted.sum() / (labels != IGNORE).sum()

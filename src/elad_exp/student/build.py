@@ -45,6 +45,7 @@ class BuiltStudent:
     inference_dtype: str = "auto"
     assets: list[dict[str, Any]] = field(default_factory=list)
     writes_steps = True
+    outputs = ()
 
     @property
     def pad_id(self) -> int:

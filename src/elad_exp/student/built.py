@@ -49,6 +49,7 @@ class Built(Protocol):
         info: Name, source, parameters and dtype.
         assets: Where its files are from.
         writes_steps: Whether it explains.
+        outputs: The labels or tags that it tells apart; none of a student that writes.
     """
 
     @property
@@ -61,6 +62,8 @@ class Built(Protocol):
     def assets(self) -> list[dict[str, Any]]: ...
     @property
     def writes_steps(self) -> bool: ...
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
 
     def engine(self, task: Task) -> Asked:
         """The student at inference."""
