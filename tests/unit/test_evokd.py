@@ -180,6 +180,7 @@ def test_texts_are_written_without_answers_and_then_labelled() -> None:
         "concert",
         "concert",
     ]
+    assert [a.aim for a in found] == ["easy", "hard", "hard"]
 
 
 def reasons(*replies: Any, **options: Any) -> list[str]:
@@ -193,7 +194,7 @@ def test_what_cannot_be_used_says_why() -> None:
     right = {"answers": ["market", "concert", "concert"]}
     assert reasons(TEXTS, right) == ["", "", ""]
     assert reasons(TEXTS, {"answers": ["opera", "concert", "concert"]}) == [
-        "the answer 'opera' cannot be used",
+        "the answer cannot be used: 'opera'",
         "",
         "",
     ]
@@ -214,7 +215,7 @@ def test_what_cannot_be_used_says_why() -> None:
 
 def test_texts_can_come_with_their_answers() -> None:
     both = TEXTS | {"answers": ["market", "concert", "opera"]}
-    assert reasons(both, one_call=True) == ["", "", "the answer 'opera' cannot be used"]
+    assert reasons(both, one_call=True) == ["", "", "the answer cannot be used: 'opera'"]
     assert reasons(TEXTS, one_call=True) == ["no answer came for it"] * 3
 
 
@@ -233,7 +234,7 @@ def test_what_was_said_before_is_sifted_out() -> None:
     found = Scripted().sift(texts, earlier)
     assert [a.status is Status.OK for a in found] == [False, False, True, False]
     assert found[0].reason == "the same as an earlier text"
-    assert found[1].reason.startswith(f"nearly the same as {earlier[0].id} (")
+    assert found[1].reason.startswith(f"nearly the same as an earlier text: {earlier[0].id} (")
     assert found[3].reason == "the same as another of this round"
     kept = Scripted(near_duplicates=False).sift(texts, earlier)
     assert [a.status is Status.OK for a in kept] == [False, True, True, False]

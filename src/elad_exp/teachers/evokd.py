@@ -119,6 +119,7 @@ class EvoKDTeacher(ABC):
         self.texts, self.lesson_size = texts, lesson_size
         self.easy_fraction, self.analysing, self.show_right = easy_fraction, analyse, show_right
         self.one_call, self.votes, self.near_duplicates = one_call, votes, near_duplicates
+        self.notes: dict[str, Any] = {}
 
     @property
     def info(self) -> dict[str, Any]:
@@ -174,11 +175,18 @@ class EvoKDTeacher(ABC):
     # -- lessons -----------------------------------------------------------------------------
 
     async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
-        """The lessons of a round, each with the weaknesses that it is aimed at."""
+        """The lessons of a round, each with the weaknesses that it is aimed at.
+
+        `notes`: how many predictions were `studied`, and `wrong` of them; the `analysis`, or why
+        there is none under `no_analysis`.
+        """
+        self.notes = {}
         if query.round == 0:
             items = [item.sample.to_dict() for item in query.items]
             return [Lesson(f"{GIVEN}-0", 0, {"given": items})]
-        analysis = await self._analysed(query, ask) if self.analysing else None
+        found = await self._analysed(query, ask)
+        analysis = found if isinstance(found, Analysis) else None
+        self.notes |= {"analysis": analysis.model_dump()} if analysis else {"no_analysis": found}
         shown = [item.sample.question for item in query.items[:EXAMPLES]]
         lessons: list[Lesson] = []
         left, easy_left = self.texts, round(self.texts * self.easy_fraction)
@@ -199,10 +207,14 @@ class EvoKDTeacher(ABC):
             left, easy_left = left - size, easy_left - easy
         return lessons
 
-    async def _analysed(self, query: Query, ask: Ask) -> Analysis | None:
+    async def _analysed(self, query: Query, ask: Ask) -> Analysis | str:
+        """The weaknesses, or why none are named."""
+        if not self.analysing:
+            return "switched off (teacher.analyse=false)"
         items = [i for i in query.items if self.show_right or _wrong(i)]
+        self.notes = {"studied": len(items), "wrong": sum(map(_wrong, items))}
         if not items:
-            return None
+            return "no wrong prediction to study (teacher.show_right=false)"
         plan = {"round": query.round, "items": [item.to_dict() for item in items]}
         prompt = prompt_of("analyse").render(
             **about(self.task, self.descriptions), evidence=evidence_text(self.task, items)
@@ -211,7 +223,7 @@ class EvoKDTeacher(ABC):
             found = await self._say("analyse", prompt, ask, plan, most_tokens=512 + 64 * len(items))
         except Unusable as error:
             log.warning("round %d: the analysis cannot be used (%s)", query.round, error)
-            return None
+            return f"the reply cannot be used: {error}"
         assert isinstance(found, Analysis)
         known = {item.sample.id for item in items}
         weaknesses: list[Weakness] = [*found.confused, *found.missing]
@@ -246,14 +258,18 @@ class EvoKDTeacher(ABC):
             )
         except Unusable as error:
             log.warning("%s cannot be used: %s", lesson.name, error)
+            self.notes.setdefault("unusable", {})[lesson.name] = str(error)
             return []
         assert isinstance(found, Texts)
         texts = [" ".join(text.split()) for text in found.all][: lesson.size]
+        easy = {" ".join(text.split()) for text in found.easy}
         if self.one_call:
-            return self._labelled(texts, [found.answers or []], plan)
-        texts = [text for text in texts if text]
-        votes = [await self._labels(texts, ask, plan, vote) for vote in range(self.votes)]
-        return self._labelled(texts, votes, plan)
+            votes: list[Sequence[str]] = [found.answers or []]
+        else:
+            texts = [text for text in texts if text]
+            votes = [await self._labels(texts, ask, plan, vote) for vote in range(self.votes)]
+        made = self._labelled(texts, votes, plan)
+        return [replace(a, aim="easy" if a.sample.question in easy else "hard") for a in made]
 
     async def _labels(
         self, texts: Sequence[str], ask: Ask, plan: Mapping[str, Any], vote: int
@@ -303,7 +319,7 @@ class EvoKDTeacher(ABC):
             elif None in said:
                 reason = "no answer came for it"
             elif None in read_as:
-                reason = f"the answer {said[read_as.index(None)]!r} cannot be used"
+                reason = f"the answer cannot be used: {said[read_as.index(None)]!r}"
             elif len(set(read_as)) > 1:
                 reason = f"a second look gave another answer: {read_as[0]} and {read_as[1]}"
             made.append(

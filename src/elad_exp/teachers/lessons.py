@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, FiniteFloat
 
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.teachers.prompts import Prompt, load_prompt
@@ -28,7 +28,7 @@ class Weakness(BaseModel):
     """With the ids that show it, and how much it weighs where the teacher says so."""
 
     evidence: list[str] = Field(default_factory=list)
-    score: float = 1.0
+    score: FiniteFloat = 1.0
 
 
 class Confused(Weakness):
