@@ -12,6 +12,7 @@ import numpy as np
 from elad_exp import metrics
 from elad_exp.selectors.diagnose import separation
 from elad_exp.types import (
+    SYNTHETIC,
     Annotation,
     Candidate,
     Explanation,
@@ -125,8 +126,12 @@ def stored_candidate(line: Mapping[str, Any]) -> Candidate:
 def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation) -> dict[str, Any]:
     explanation, ok = annotation.explanation, annotation.status is Status.OK
     sample = annotation.sample
-    # Of a text that a teacher wrote, what it had studied.
-    written = {"parents": list(sample.parents)} if sample.origin == "synthetic" else {}
+    # Of a text that a teacher wrote, what it had studied and what was asked for.
+    written = (
+        {"parents": list(sample.parents), "aim": annotation.aim or None}
+        if sample.origin == SYNTHETIC
+        else {}
+    )
     return {
         **written,
         "round": round_,

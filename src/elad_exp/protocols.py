@@ -250,11 +250,15 @@ class Teacher(Protocol):
 
 
 class MeteredTeacher(Protocol):
-    """What the loop asks of a teacher: annotations, what they cost, and why it was cut short."""
+    """What the loop asks of a teacher: annotations, what they cost, and why it was cut short.
+
+    `last_notes` are what it says of its last query beside the annotations; primitives, may be {}.
+    """
 
     name: str
     mode: str
     last_refusal: str | None
+    last_notes: dict[str, Any]
 
     def annotate(self, query: Query) -> list[Annotation]: ...
     def spent(self, *, before_round: int | None = None) -> Spent: ...

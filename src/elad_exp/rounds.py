@@ -20,6 +20,7 @@ from elad_exp import metrics
 from elad_exp.budget.budget import UNITS
 from elad_exp.clock import PhaseClock
 from elad_exp.data.pool import Pool
+from elad_exp.drift import drift_of
 from elad_exp.errors import ConfigError, EladError, RunStopped
 from elad_exp.lines import annotation_line, bought, score_line, statuses, teacher_separation
 from elad_exp.protocols import (
@@ -350,8 +351,14 @@ class Rounds:
             if unit != "wall_s"
         }
         audit = audit_teacher(query, annotations, self.task, self.splits.gold)
+        beside = {
+            "notes": self.teacher.last_notes,
+            "drift": drift_of(self.task, self.pool, annotations),
+        }
         self._add_to_snapshot(
-            bought=bought(query, annotations) | {"teacher": audit, "spent": delta},
+            bought=bought(query, annotations)
+            | {"teacher": audit, "spent": delta}
+            | {name: told for name, told in beside.items() if told},
             select=teacher_separation(query, annotations) or None,
             seconds=self.clock.take("annotate"),
         )

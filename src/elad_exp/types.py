@@ -64,6 +64,10 @@ def _rebuild(hint: Any, value: Any) -> Any:
     return value
 
 
+SYNTHETIC = "synthetic"
+"""Origin of a sample that no dataset has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice(Record):
     """One option of a multiple-choice question."""
@@ -224,7 +228,9 @@ class Annotation(Record):
     `verdicts` is empty when the teacher did not check an attempt; `reason` says why the status is
     not `ok`. `replayed_by` says how a recording had it: by `key`, the answer to this very request,
     or by `sample`, an explanation from another request about it; empty where nothing is replayed.
-    `shared` is how many annotations came out of the same calls.
+    `shared` is how many annotations came out of the same calls. `reason` names a kind, and after a
+    colon what is particular; kinds are counted. `aim` is what a text was asked for as, `easy` or
+    `hard`, where a teacher wrote it and had been told.
     """
 
     sample: Sample
@@ -238,6 +244,7 @@ class Annotation(Record):
     reason: str = ""
     replayed_by: str = ""
     shared: int = 1
+    aim: str = ""
 
     @property
     def checked(self) -> bool:

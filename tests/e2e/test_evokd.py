@@ -52,7 +52,23 @@ def test_a_run_begins_with_given_examples_and_goes_on_with_lessons(tmp_path: Pat
     assert len(ranked.chosen) == 10
     assert all(c.known is not None for c in stored.candidates)
     assert rounds[1]["test"].keys() == {"acc", "macro_f1"}
-    assert "macro" in (path / "report.html").read_text()
+    assert {"notes", "drift"}.isdisjoint(rounds[0]["bought"])
+    for line in rounds[1:3]:
+        notes, drift = line["bought"]["notes"], line["bought"]["drift"]
+        assert notes["studied"] == 10
+        assert {"confused", "missing", "text"} == notes["analysis"].keys()
+        assert [x["name"] for x in notes["lessons"]] == [
+            f"lesson-{line['round']}-{n}" for n in (0, 1)
+        ]
+        assert all(x["asked"] == x["usable"] + sum(x["dropped"].values()) for x in notes["lessons"])
+        assert drift["texts"] == sum(x["usable"] for x in notes["lessons"]) == line["bought"]["ok"]
+        assert sum(drift["classes"].values()) == pytest.approx(1, abs=0.001)
+        assert 0 < drift["seed_distance"] < 1
+    assert {x["aim"] for x in written} == {"easy", "hard"}
+    report = (path / "report.html").read_text()
+    assert "macro" in report
+    assert "What the teacher studied and wrote" in report
+    assert "drift/seed_distance" in (path / "metrics.csv").read_text()
 
 
 def test_entities_are_learnt_in_the_same_loop(tmp_path: Path) -> None:
@@ -80,7 +96,9 @@ def lasting(path: Path) -> tuple[Any, ...]:
     """What an interruption must not change."""
     found = result(path)
     spent = {key: value for key, value in found["spent"].items() if key != "wall_s"}
-    return bought(path), spent, found["metrics"], read_lines(path / "predictions.jsonl")
+    lines = [x["bought"] or {} for x in read_lines(path / "rounds.jsonl")]
+    told = [(x.get("notes"), x.get("drift")) for x in lines]
+    return bought(path), spent, found["metrics"], read_lines(path / "predictions.jsonl"), told
 
 
 @pytest.mark.parametrize("call", [2, 4, 8])
@@ -106,7 +124,7 @@ def test_a_run_interrupted_among_lessons_ends_like_one_that_was_not(
     assert len(unknown) <= 1  # the call that was under way is charged
     expected, found = lasting(whole), lasting(path)
     assert found[0] == expected[0]
-    assert found[3] == expected[3]
+    assert found[3:] == expected[3:]
     assert found[1]["annotations"] == expected[1]["annotations"]
 
 

@@ -111,7 +111,7 @@ def test_what_a_model_spoils_is_billed_dropped_and_said(tmp_path: Path) -> None:
     reasons = {x["reason"] for x in lines}
     assert "an empty text" in reasons
     assert any("bytes, more than" in reason for reason in reasons)
-    assert "the answer 'party' cannot be used" in reasons
+    assert "the answer cannot be used: 'party'" in reasons
     assert all((x["status"] == "ok") == x["trained_on"] == (not x["reason"]) for x in lines)
 
 

@@ -189,6 +189,7 @@ def test_texts_are_written_without_answers_and_then_labelled() -> None:
         "concert",
         "concert",
     ]
+    assert [a.aim for a in found] == ["easy", "hard", "hard"]
 
 
 def reasons(*replies: Any, **options: Any) -> list[str]:
@@ -202,7 +203,7 @@ def test_what_cannot_be_used_says_why() -> None:
     right = {"answers": ["market", "concert", "concert"]}
     assert reasons(TEXTS, right) == ["", "", ""]
     assert reasons(TEXTS, {"answers": ["opera", "concert", "concert"]}) == [
-        "the answer 'opera' cannot be used",
+        "the answer cannot be used: 'opera'",
         "",
         "",
     ]
@@ -220,7 +221,7 @@ def test_what_cannot_be_used_says_why() -> None:
     longest = "x" * (BYTES_A_TOKEN * 64)
     longer = {"easy": [longest + "x"], "hard": [longest]}
     assert reasons(longer, {"answers": ["concert"]}) == [
-        "513 bytes, more than 512: set teacher.text_tokens",
+        "longer than teacher.text_tokens allows: 513 bytes, more than 512",
         "",
     ]
     too_many = {"easy": ["a b", "c d"], "hard": ["e f", "g h"]}
@@ -229,7 +230,7 @@ def test_what_cannot_be_used_says_why() -> None:
 
 def test_texts_can_come_with_their_answers() -> None:
     both = TEXTS | {"answers": ["market", "concert", "opera"]}
-    assert reasons(both, one_call=True) == ["", "", "the answer 'opera' cannot be used"]
+    assert reasons(both, one_call=True) == ["", "", "the answer cannot be used: 'opera'"]
     assert reasons(TEXTS, one_call=True) == ["no answer came for it"] * 3
 
 
@@ -248,7 +249,7 @@ def test_what_was_said_before_is_sifted_out() -> None:
     found = Scripted().sift(texts, earlier)
     assert [a.status is Status.OK for a in found] == [False, False, True, False]
     assert found[0].reason == "the same as an earlier text"
-    assert found[1].reason.startswith(f"nearly the same as {earlier[0].id} (")
+    assert found[1].reason.startswith(f"nearly the same as an earlier text: {earlier[0].id} (")
     assert found[3].reason == "the same as another of this round"
     kept = Scripted(near_duplicates=False).sift(texts, earlier)
     assert [a.status is Status.OK for a in kept] == [False, True, True, False]

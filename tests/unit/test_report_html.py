@@ -228,6 +228,7 @@ def annotation(**changes: Any) -> dict[str, Any]:
         {"index": i, "text": f"s{i}", "logprob": -0.1, "entropy": 0.5 * i} for i in range(1, 4)
     ]
     line = {
+        "question": "Is it so?",
         "attempt": {"steps": steps, "answer": "no", "raw": ""},
         "verdicts": [
             {"index": 1, "ok": True, "correction": None, "reason": ""},
@@ -283,6 +284,20 @@ def test_an_error_after_the_last_step_marks_no_step() -> None:
 def test_outcomes_in_words(changes: dict[str, Any], outcome: str, tone: str) -> None:
     found = revision(annotation(**changes))
     assert (found.outcome, found.tone) == (outcome, tone)
+
+
+def test_texts_of_a_teacher_s_own_are_called_so_and_say_why_they_are_not_used() -> None:
+    text = "Ada Lovelace left Paris."
+    answer = '[["PER",0,12],["LOC",18,23]]'
+    own = {"question": text, "parents": ["a"], "attempt": None, "verdicts": [], "steps": []}
+    own |= {"first_error": None, "answer": answer, "aim": "hard"}
+    found = revision(annotation(**own))
+    assert found.outcome == "written by the teacher, asked for as hard"
+    assert found.answer == "PER: Ada Lovelace; LOC: Paris"
+    dropped = revision(annotation(**own | {"status": "unparsed", "reason": "an empty text"}))
+    assert (dropped.outcome, dropped.reason) == ("unparsed, not trained on", "an empty text")
+    given = revision(annotation(attempt=None, verdicts=[], first_error=None, steps=[]))
+    assert (given.outcome, given.answer) == ("answered", "yes")
 
 
 def test_numbers_and_texts_for_people() -> None:

@@ -47,6 +47,9 @@ def metric_row(line: Mapping[str, Any]) -> dict[str, float]:
     if rate := bought.get("acceptance_audit"):
         row["teacher/acceptance_rate"] = rate["value"]
     row |= {f"teacher/{name}": m["value"] for name, m in bought.get("teacher", {}).items()}
+    for name, value in bought.get("drift", {}).items():
+        if isinstance(value, (int, float)):
+            row[f"drift/{name}"] = value
     row |= {f"time/{phase}": seconds for phase, seconds in line["seconds"].items()}
     return row
 

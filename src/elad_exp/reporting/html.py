@@ -12,6 +12,7 @@ from typing import Any
 
 from elad_exp.metrics import pooled
 from elad_exp.reporting.files import RunFiles, read_run
+from elad_exp.reporting.lessons import class_table, lesson_rounds
 from elad_exp.reporting.revisions import choose, revision
 from elad_exp.reporting.scores import score_tables
 from elad_exp.reporting.svg import curve_svg
@@ -69,7 +70,7 @@ def _render(view: dict[str, Any]) -> str:
         autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"number": number, "metric": metric, "band": band}
+    environment.filters |= {"number": number, "metric": metric, "band": band, "percent": percent}
     template = environment.from_string(_asset("report.html.j2"))
     # The style sheet and the curve are the only markup that is not escaped: both are ours, and the
     # curve holds numbers alone.
@@ -98,6 +99,11 @@ def number(value: Any, digits: int = 0) -> str:
     return f"{value:,.{digits}f}" if math.isfinite(value) else str(value)
 
 
+def percent(share: float | None) -> str:
+    """`12 %`, or a dash where there is none."""
+    return _MISSING if share is None else f"{100 * share:.0f} %"
+
+
 def metric(value: Mapping[str, Any] | None) -> str:
     """`0.712`, or a dash where there is none."""
     return number(value["value"], 3) if value else _MISSING
@@ -116,6 +122,7 @@ def _view(run: RunFiles, limit: int) -> dict[str, Any]:
     majority = result["metrics"].get("test/majority")
     chosen = choose(run.annotations, limit)
     rates = audit_of_rounds(run.rounds)
+    lessons = lesson_rounds(run.rounds, run.annotations)
     return {
         "result": result,
         "name": clipped(str(result["experiment"]), 200),
@@ -127,6 +134,8 @@ def _view(run: RunFiles, limit: int) -> dict[str, Any]:
         "gains": _gains(result["metrics"]),
         "costs": _costs(result),
         "scores": score_tables(run.rounds),
+        "lessons": lessons,
+        "classes": class_table(lessons),
         "acceptance": _acceptance(run.rounds),
         "audit": [
             {"title": title, "told": told, "rate": rates[name]}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from elad_exp.reporting.text import clipped
+from elad_exp.reporting.text import answer_text, clipped
 from elad_exp.rundir import Line
 
 BEYOND = "the steps stand, but a step is missing or the answer does not follow"
@@ -34,7 +34,8 @@ class ShownAnnotation:
     """One annotation, ready to be shown.
 
     `outcome` says in words what the teacher decided, `tone` whether that is `good`, `bad` or
-    `soft` for the student; `reason` is the teacher's remark on the explanation as a whole.
+    `soft` for the student; `reason` is the teacher's remark on the explanation as a whole, or why
+    it cannot be used. `answer` is in words.
     """
 
     line: Line
@@ -42,6 +43,7 @@ class ShownAnnotation:
     outcome: str
     tone: str
     reason: str
+    answer: str
     attempt_answer: str | None
     has_attempt: bool
 
@@ -82,8 +84,9 @@ def revision(line: Line) -> ShownAnnotation:
         steps=tuple(rows),
         outcome=_outcome(line, len(own)),
         tone="bad" if wrong else "good" if line["verdicts"] else "soft",
-        reason=clipped(last.get("reason") or ""),
-        attempt_answer=attempt["answer"] if attempt else None,
+        reason=clipped(last.get("reason") or line.get("reason") or ""),
+        answer=clipped(answer_text(line["question"], line["answer"])),
+        attempt_answer=answer_text(line["question"], attempt["answer"]) if attempt else None,
         has_attempt=bool(attempt),
     )
 
@@ -103,4 +106,8 @@ def _outcome(line: Line, n: int) -> str:
         return BEYOND if first > n else f"first error in step {first}"
     if line["verdicts"]:
         return "accepted unchanged"
-    return "replaced without a check" if line["attempt"] else "explained from scratch"
+    if "parents" in line:
+        return f"written by the teacher{', asked for as ' + line['aim'] if line.get('aim') else ''}"
+    if line["attempt"]:
+        return "replaced without a check"
+    return "explained from scratch" if line["steps"] else "answered"

@@ -99,8 +99,12 @@ class Lesson:
 class LessonAnnotator(Annotator, Protocol):
     """A teacher that studies a whole query and then writes texts of its own.
 
-    Its annotations name their own samples, which are not those of the query.
+    Its annotations name their own samples, which are not those of the query. `notes` are what it
+    says of the query that it studied last, {} of one that it did not; primitives. Under `unusable`,
+    if there, lessons by name whose reply cannot be used, and why.
     """
+
+    notes: dict[str, Any]
 
     async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
         """What is to be written, in order of importance. May ask."""
@@ -113,5 +117,5 @@ class LessonAnnotator(Annotator, Protocol):
     def sift(
         self, annotations: Sequence[Annotation], earlier: Sequence[Sample]
     ) -> list[Annotation]:
-        """The annotations of all lessons, in order, without use where they say nothing new."""
+        """All annotations of all lessons, in order, without use where they say nothing new."""
         ...

@@ -67,6 +67,8 @@ class MeteredTeacher:
 
     Attributes:
         last_refusal: Why the last query was cut short, or None if it was not.
+        last_notes: What a teacher that writes lessons studied and what became of them, see
+            `tally.notes_of`; {} of others.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class MeteredTeacher:
             calling.tokens_per_minute,
         )
         self.last_refusal: str | None = None
+        self.last_notes: dict[str, Any] = {}
         self.failures_in_a_row = 0
         self._loop = event_loop()
 
@@ -106,13 +109,13 @@ class MeteredTeacher:
             EladError: Whatever the annotator raises; the call is charged at its bound.
         """
         purchase = Purchase(self, query)
-        self.last_refusal = None
+        self.last_refusal, self.last_notes = None, {}
         try:
             bought = self._loop.run_until_complete(purchase.run())
         except (KeyboardInterrupt, SystemExit):  # they end the loop at once, not its tasks
             cancel_tasks(self._loop)
             raise
-        self.last_refusal = purchase.refusal
+        self.last_refusal, self.last_notes = purchase.refusal, purchase.notes
         if purchase.refusal:
             log.info("bought %d of %d: %s", len(bought), len(query.items), purchase.refusal)
         return bought

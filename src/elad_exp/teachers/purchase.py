@@ -3,9 +3,9 @@
 A job is what is asked about together: an item, or a lesson of several texts, which the teacher has
 planned after it studied the whole query. It asks one call after another. Its first reservation
 waits for its turn, so that the budget goes to the beginning of the query, whichever answer comes
-first. What does not fit while
-other calls are open waits for them: they were reserved at their worst case and mostly cost less. So
-which items a budget covers does not depend on how many are asked about at a time.
+first. What does not fit while other calls are open waits for them: they were reserved at their
+worst case and mostly cost less. So which items a budget covers does not depend on how many are
+asked about at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elad_exp.budget.ledger import StoredCall
 from elad_exp.errors import BudgetExceeded, RunStopped
@@ -24,6 +24,7 @@ from elad_exp.teachers.annotator import Ask, Lesson, LessonAnnotator
 from elad_exp.teachers.calling import Billed, CallFailed, Progress
 from elad_exp.teachers.halt import Halt, Stopped
 from elad_exp.teachers.keys import payload, request_key, restored
+from elad_exp.teachers.tally import notes_of
 from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Status
 
 if TYPE_CHECKING:
@@ -57,14 +58,17 @@ class Purchase:
 
     Attributes:
         refusal: Why the query was cut short, if it was.
+        notes: See `MeteredTeacher.last_notes`.
     """
 
     def __init__(self, teacher: MeteredTeacher, query: Query) -> None:
         self.teacher, self.store, self.query = teacher, teacher.store, query
         self.annotator, self.calling = teacher.annotator, teacher.annotator.calling
         self.refusal: str | None = None
+        self.notes: dict[str, Any] = {}
         self.done = self.calls = self.cached = self.failed = 0
         self._bought: dict[int, list[Annotation]] = {}
+        self._lost: dict[str, str] = {}
         self._unusable: set[str] = set()
         self._jobs: Iterator[Job] = iter(())
         self.total = len(query.items)
@@ -111,7 +115,7 @@ class Purchase:
             return []
 
         name = f"study-{self.query.round}"
-        return Job(0, name, name, 0, 0, work)
+        return Job(-1, name, name, 0, 0, work)
 
     def _lessons(self, annotator: LessonAnnotator, planned: Sequence[Lesson]) -> list[Job]:
         return [
@@ -125,18 +129,26 @@ class Purchase:
         Raises:
             BaseException: Why the purchase had to stop. What was bought is in the store.
         """
-        if not isinstance(self.annotator, LessonAnnotator):
-            await self._all(self._items())
-        else:
-            planned: list[Lesson] = []
-            self.total = 0
-            await self._all([self._study(self.annotator, planned)])
-            self.total = sum(lesson.size for lesson in planned)
-            await self._all(self._lessons(self.annotator, planned))
-        bought = [one for n in sorted(self._bought) for one in self._bought[n]]
         if isinstance(self.annotator, LessonAnnotator):
-            return self.annotator.sift(bought, self.teacher.annotated())
-        return bought
+            return await self._taught(self.annotator)
+        await self._all(self._items())
+        return self._in_order()
+
+    async def _taught(self, annotator: LessonAnnotator) -> list[Annotation]:
+        planned: list[Lesson] = []
+        self.total = 0
+        await self._all([self._study(annotator, planned)])
+        self.total = sum(lesson.size for lesson in planned)
+        await self._all(self._lessons(annotator, planned))
+        found = annotator.sift(self._in_order(), self.teacher.annotated())
+        came = {n: len(self._bought[n]) for n in range(len(planned)) if n in self._bought}
+        self.notes = notes_of(
+            annotator.notes, planned, came=came, found=found, lost=self._lost, refusal=self.refusal
+        )
+        return found
+
+    def _in_order(self) -> list[Annotation]:
+        return [one for n in sorted(self._bought) for one in self._bought[n]]
 
     async def _all(self, jobs: Sequence[Job]) -> None:
         if not jobs or self.refusal:
@@ -205,6 +217,7 @@ class Purchase:
         items = [item for item in self.query.items if item.sample.id == job.about]
         if not items:
             log.warning("%s: %s", job.about, error)
+            self._lost[job.about] = str(error)
         name = self.annotator.name
         return [Annotation(i.sample, None, Status.FAILED, name, reason=str(error)) for i in items]
 
@@ -214,15 +227,7 @@ class Purchase:
             limit = self.teacher.limits.max_usd
             left = None if limit is None else max(0.0, limit - spent)
             self.teacher.on_progress(
-                Progress(
-                    self.done,
-                    self.total,
-                    self.calls,
-                    self.cached,
-                    self.failed,
-                    spent,
-                    left,
-                )
+                Progress(self.done, self.total, self.calls, self.cached, self.failed, spent, left)
             )
 
     # -- calls -------------------------------------------------------------------------------

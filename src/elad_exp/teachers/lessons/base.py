@@ -27,6 +27,7 @@ from elad_exp.teachers.lessons.steps import (
 )
 from elad_exp.teachers.replies import Unusable, read
 from elad_exp.types import (
+    SYNTHETIC,
     Annotation,
     Answer,
     Explanation,
@@ -101,6 +102,7 @@ class LessonTeacher(ABC):
         self.descriptions: Mapping[str, str] = descriptions or {}
         self.texts, self.lesson_size, self.text_tokens = texts, lesson_size, text_tokens
         self.near_duplicates = near_duplicates
+        self.notes: dict[str, Any] = {}
 
     def problems(self, task: Task) -> list[str]:
         """Why this teacher cannot teach a task."""
@@ -165,7 +167,8 @@ class LessonTeacher(ABC):
     # -- lessons -----------------------------------------------------------------------------
 
     async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
-        """The lessons of a round."""
+        """The lessons of a round. Begins new `notes`."""
+        self.notes = {}
         if query.round == 0:
             return [given(query)]
         return await self.lessons(query, ask)
@@ -182,6 +185,7 @@ class LessonTeacher(ABC):
             return await self.written(lesson, ask)
         except Unusable as error:
             log.warning("%s cannot be used: %s", lesson.name, error)
+            self.notes.setdefault("unusable", {})[lesson.name] = str(error)
             return []
 
     @abstractmethod
@@ -225,7 +229,8 @@ class LessonTeacher(ABC):
         said: Sequence[str | None],
         *,
         parents: Sequence[str],
-        origin: str = "synthetic",
+        origin: str = SYNTHETIC,
+        aim: str = "",
     ) -> Annotation:
         """A text with the answers that were given to it; the first one counts if all are one.
 
@@ -234,6 +239,7 @@ class LessonTeacher(ABC):
             said: As prompts show answers; None where none came.
             parents: Ids of what it was made from.
             origin: Of its sample.
+            aim: What it was asked for as, see `Annotation`.
         """
         sample = Sample(sample_id(text), text, (), origin, tuple(parents))
         read_as = [
@@ -245,7 +251,7 @@ class LessonTeacher(ABC):
         elif None in said:
             reason = "no answer came for it"
         elif None in read_as:
-            reason = f"the answer {said[read_as.index(None)]!r} cannot be used"
+            reason = f"the answer cannot be used: {said[read_as.index(None)]!r}"
         elif len(set(read_as)) > 1:
             reason = f"a second look gave another answer: {read_as[0]} and {read_as[1]}"
         return Annotation(
@@ -255,6 +261,7 @@ class LessonTeacher(ABC):
             self.name,
             raw=said[0] or "",
             reason=reason,
+            aim=aim,
         )
 
     def unusable(self, text: str) -> str:
@@ -263,7 +270,8 @@ class LessonTeacher(ABC):
             return "an empty text"
         most = BYTES_A_TOKEN * self.text_tokens
         size = len(text.encode())
-        return f"{size} bytes, more than {most}: set teacher.text_tokens" if size > most else ""
+        too_long = f"longer than teacher.text_tokens allows: {size} bytes, more than {most}"
+        return too_long if size > most else ""
 
     async def labels(
         self, texts: Sequence[str], ask: Ask, plan: Mapping[str, Any], *, votes: int

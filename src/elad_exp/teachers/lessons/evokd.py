@@ -107,10 +107,17 @@ class EvoKDTeacher(LessonTeacher):
         return super().settings | {name: getattr(self, name) for name in names}
 
     async def lessons(self, query: Query, ask: Ask) -> Sequence[Lesson]:
-        """The lessons of a round, each with the weaknesses that it is aimed at."""
+        """The lessons of a round, each with the weaknesses that it is aimed at.
+
+        `notes`: how many predictions were `studied`, and `wrong` of them; the `analysis`, or why
+        there is none under `no_analysis`.
+        """
         if self.init and query.round <= self.init_rounds and of_dataset(query):
+            self.notes = {"no_analysis": f"paraphrases of the first examples (init={self.init})"}
             return paraphrases(query, texts=self.texts)
-        analysis = await self._analysed(query, ask) if self.analyse else None
+        found = await self._analysed(query, ask)
+        analysis = found if isinstance(found, Analysis) else None
+        self.notes |= {"analysis": analysis.model_dump()} if analysis else {"no_analysis": found}
         shown = [item.sample.question for item in query.items[:EXAMPLES]]
         lessons: list[Lesson] = []
         left, easy_left = self.texts, round(self.texts * self.easy_fraction)
@@ -129,10 +136,14 @@ class EvoKDTeacher(LessonTeacher):
             left, easy_left = left - size, easy_left - easy
         return lessons
 
-    async def _analysed(self, query: Query, ask: Ask) -> Analysis | None:
+    async def _analysed(self, query: Query, ask: Ask) -> Analysis | str:
+        """The weaknesses, or why none are named."""
+        if not self.analyse:
+            return "switched off (teacher.analyse=false)"
         items = [i for i in query.items if self.show_right or _wrong(i)]
+        self.notes = {"studied": len(items), "wrong": sum(map(_wrong, items))}
         if not items:
-            return None
+            return "no wrong prediction to study (teacher.show_right=false)"
         plan = {"round": query.round, "items": [item.to_dict() for item in items]}
         values = self.about | {"evidence": evidence_text(self.task, items)}
         most = 512 + 64 * len(items)
@@ -140,7 +151,7 @@ class EvoKDTeacher(LessonTeacher):
             found = await self.say("analyse", values, ask, plan, most_tokens=most)
         except Unusable as error:
             log.warning("round %d: the analysis cannot be used (%s)", query.round, error)
-            return None
+            return f"the reply cannot be used: {error}"
         assert isinstance(found, Analysis)
         ids = [item.sample.id for item in items]
         for weakness in (*found.confused, *found.missing):
@@ -174,9 +185,12 @@ class EvoKDTeacher(LessonTeacher):
         else:
             place = {"round": plan["round"], "number": plan["number"]}
             said = await self.labels(texts, ask, place, votes=self.votes)
+        easy = len(found.easy)
         return [
-            self.annotation(text, answers, parents=plan["parents"])
-            for text, answers in zip(texts, said, strict=True)
+            self.annotation(
+                text, answers, parents=plan["parents"], aim="easy" if n < easy else "hard"
+            )
+            for n, (text, answers) in enumerate(zip(texts, said, strict=True))
         ]
 
 

@@ -66,6 +66,10 @@ class RecordedLessons:
         self.recording, self.info = recorded.recording, recorded.info
         self.asker, self.model, self.mode = asker, asker.model, asker.mode
 
+    @property
+    def notes(self) -> dict[str, Any]:
+        return self.asker.notes
+
     def check(self, limits: Limits) -> None:
         """Nothing can be known."""
 

@@ -37,7 +37,8 @@ def sifted(
         near = {pair.second: pair for pair in near_pairs(texts)}
         for place, sample in fine:
             if pair := near.get(sample.id):
-                reasons[place] = f"nearly the same as {pair.first} ({pair.similarity:.2f})"
+                which = f"{pair.first} ({pair.similarity:.2f})"
+                reasons[place] = f"nearly the same as {seen[pair.first]}: {which}"
     return [
         replace(a, explanation=None, status=Status.UNPARSED, reason=reasons[place])
         if place in reasons

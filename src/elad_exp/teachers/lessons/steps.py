@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, FiniteFloat
 
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.teachers.prompts import Prompt, load_prompt
@@ -36,7 +36,7 @@ class Weakness(BaseModel):
     """
 
     evidence: list[int | str] = Field(default_factory=list)
-    score: float = 1.0
+    score: FiniteFloat = 1.0
 
 
 class Confused(Weakness):
