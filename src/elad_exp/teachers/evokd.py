@@ -15,8 +15,9 @@ from typing import Any
 from elad_exp.budget.budget import Limits
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
-from elad_exp.teachers.annotator import Ask, Lesson
+from elad_exp.teachers.annotator import Ask, Lesson, LessonCalls
 from elad_exp.teachers.calling import Calling
+from elad_exp.teachers.forecast import forecast
 from elad_exp.teachers.lessons import (
     SCHEMAS,
     Analysis,
@@ -144,6 +145,10 @@ class EvoKDTeacher(ABC):
     def read_tokens(self, text: str) -> int:
         """At most so many tokens are read of a text."""
 
+    def likely_tokens(self, text: str) -> int:
+        """About so many tokens a text has, for a plan."""
+        return self.read_tokens(text)
+
     @abstractmethod
     async def answer(self, step: str, request: Request, plan: Mapping[str, Any]) -> Answer:
         """The reply to a request."""
@@ -172,6 +177,10 @@ class EvoKDTeacher(ABC):
         """Nothing is open."""
 
     # -- lessons -----------------------------------------------------------------------------
+
+    def lesson_requests(self, query: Query) -> list[LessonCalls]:
+        """See `LessonAnnotator`, and `forecast.forecast` for what is assumed."""
+        return forecast(self, query)
 
     async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
         """The lessons of a round, each with the weaknesses that it is aimed at."""
