@@ -194,7 +194,7 @@ class Assembly:
             student: Built = build(config.student).build(
                 task, splits, seed=config.seed, on_progress=self._exercised
             )
-        _check_steps(student, config.optim, selector)
+        check_steps(student, config.optim, selector)
         engine = student.engine(task)
         engine.interrupted = self.interrupted
         engine.on_progress = self.console.advance
@@ -354,7 +354,7 @@ class Assembly:
         return trainer, next(c for c in callbacks if isinstance(c, Stopping))
 
 
-def _check_steps(student: Built, optim: DictConfig, selector: Selector) -> None:
+def check_steps(student: Built, optim: DictConfig, selector: Selector) -> None:
     """Raises ConfigError where training or selection needs steps, and the student writes none."""
     if student.writes_steps:
         return

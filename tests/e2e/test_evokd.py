@@ -143,7 +143,6 @@ def test_a_run_interrupted_among_lessons_ends_like_one_that_was_not(
         (["optim.early_answer_fraction=0.3"], "writes no steps"),
         (["dataset=almanac_small"], "describes no classes|no program writes"),
         (["selector=step_entropy"], "needs step_entropy, and this student labels"),
-        (["mode=plan"], "mode=plan"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_written(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from elad_exp.rundir import read_lines
 from elad_exp.student.speed import Speeds
-from tests.helpers_main import TINY, main, run
+from tests.helpers_main import LESSONS, TINY, main, result, run
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +21,17 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("elad_exp.plan.job.measure", lambda *args, **options: speeds)
 
 
-def planned(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
-    assert main([*arguments, *TINY, "mode=plan"]) == code
+EVOKD = ["+experiment=evokd_quickstart", *LESSONS]
+LABELS = [
+    *EVOKD[:-4],  # but for its lessons
+    *("trainer.accelerator=cpu", "trainer.threads=1"),
+    *("teacher=gold", "selection.among=pool", "selection.candidates=12"),
+    *("schedule.shots=null", "schedule.initial_size=6"),
+]
+
+
+def planned(capsys: pytest.CaptureFixture[str], *arguments: str, job: Sequence[str] = TINY) -> str:
+    assert main([*job, *arguments, "mode=plan"]) == 0
     assert list(Path.cwd().iterdir()) == []
     return capsys.readouterr().out
 
@@ -97,3 +107,104 @@ def test_a_job_that_would_be_refused_is_left_out_and_told(
     assert shown.err.startswith("error: job 0: schedule.initial_size=6 exceeds")
     assert [cells[:2] for cells in rows(shown.out)] == [["1", "8"], ["all", "8"]]
     assert list(Path.cwd().iterdir()) == []
+
+
+def numbers(line: str, shown: str) -> list[int]:
+    """The whole numbers of the line that begins so."""
+    [found] = [x for x in shown.splitlines() if x.startswith(line)]
+    return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", found)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["teacher.votes=2", "teacher.lesson_size=3"], ["dataset=bulletin_entities"]],
+    ids=str,
+)
+def test_lessons_cost_what_is_planned(
+    options: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shown = planned(capsys, *options, job=EVOKD)
+    assert [cells[:2] for cells in rows(shown)] == [
+        ["0", "0"],
+        ["1", "8"],
+        ["2", "8"],
+        ["3", "0"],
+        ["all", "16"],
+    ]
+    assert "this teacher is free" in shown
+    assert main([*EVOKD, *options, f"paths.run_dir={tmp_path / 'run'}"]) == 0
+    spent = result(tmp_path / "run")["spent"]
+    expected, most, calls, annotations = numbers("tokens", shown)
+    assert (calls, annotations) == (spent["calls"], spent["annotations"])
+    assert 0.75 < expected / spent["tokens"] < 1.35
+    assert spent["tokens"] < most
+
+
+@pytest.mark.parametrize(
+    ("limit", "bought"),
+    [
+        ("max_annotations=14", [0, 8, 4, 0]),
+        ("max_calls=4", [0, 4, 0]),
+        ("max_calls=6", [0, 8, 0, 0]),
+    ],
+)
+def test_the_budget_that_ends_lessons_ends_their_plan(
+    limit: str, bought: list[int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shown = planned(capsys, f"budget.{limit}", job=EVOKD)
+    assert f"{limit} is expected to be used up in round" in shown
+    assert [int(cells[1]) for cells in rows(shown)][:-1] == bought
+    assert main([*EVOKD, f"budget.{limit}", f"paths.run_dir={tmp_path / 'run'}"]) == 0
+    lines = read_lines(tmp_path / "run" / "rounds.jsonl")
+    after = [line["spent"]["annotations"] for line in lines]
+    assert [b - a for a, b in zip(after, [*after[1:], after[-1]], strict=True)] == bought
+    assert numbers("tokens", shown)[2] == lines[-1]["spent"]["calls"]
+
+
+def test_lessons_of_a_sweep_are_added_up(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = planned(
+        capsys, "-m", "seed=0,1", "budget.max_calls=15", "budget.scope=sweep", job=EVOKD
+    )
+    assert [cells[:2] for cells in rows(shown)] == [["0", "16"], ["1", "8"], ["all", "24"]]
+    assert "of the whole sweep: expected to cut short 1 of 2 (job 1)" in shown
+
+
+def test_time_ends_lessons_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    # Nothing is waited for: the 30 texts that round 0 reads take the time, then training does.
+    shown = planned(capsys, "budget.max_wall_s=0.1", job=EVOKD)
+    assert "max_wall_s=0.1 is expected to be used up in round 1, with 0 of 8" in shown
+
+
+def test_a_student_that_labels_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    def read(*arguments: str) -> int:
+        shown = planned(capsys, *arguments, job=LABELS)
+        assert "written" not in shown
+        assert "read tok" in shown
+        assert "1,000 tokens/s read" in shown
+        assert [cells[:2] for cells in rows(shown)][:-1] == [
+            *(["0", "6"], ["1", "10"], ["2", "10"], ["3", "0"]),
+        ]
+        return int(rows(shown)[1][6].replace(",", ""))
+
+    measured = read("selector=random")  # 30 texts, and nothing is scored
+    for selector, passes in (("margin", 2), ("bald", 1 + 8)):
+        assert read(f"selector={selector}") == pytest.approx(
+            measured * (1 + 12 * passes / 30), 0.01
+        )
+
+
+def test_a_selector_that_a_student_cannot_serve_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*LABELS, "selector=step_entropy", "mode=plan"]) == 2
+    assert "this student labels texts" in capsys.readouterr().err
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_students_that_write_and_that_label_are_added_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    jobs = ["-m", "student=tiny_encoder,tiny"]
+    job = [x for x in LABELS if not x.startswith("student.")]
+    shown = planned(capsys, *jobs, "selector=random", job=job)
+    assert "written/read tok" in shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from elad_exp.budget.budget import Limits
-from elad_exp.plan.costs import Cost, RoundPlan, total
+from elad_exp.plan.costs import Cost, Lot, RoundPlan, total
 from elad_exp.plan.ending import Ending, Used, at_most, covered
 
 
@@ -104,3 +104,59 @@ def test_what_the_store_has_is_in_no_bound_of_what_is_paid() -> None:
     job[0].stored = job[0].most = job[0].expected
     assert at_most(job, Limits()).usd == pytest.approx(0.8)
     assert total(job).paid.usd == pytest.approx(0.4)
+
+
+def lessons() -> list[RoundPlan]:
+    """Given examples; twice a study (10 tokens, 20 at worst) and three lessons of 5 texts in 2
+    calls (30 tokens, 50 at worst); a call is waited for 1 s.
+    """
+    study = Lot(0, Cost(1, 6, 4), Cost(1, 12, 8))
+    lots = (study, *[Lot(5, Cost(2, 20, 10), Cost(2, 30, 20))] * 3)
+    bought = [
+        RoundPlan(i, 15, lots=lots, expected=Cost(7, 66, 34), most=Cost(7, 102, 68), wait_s=7.0)
+        for i in (1, 2)
+    ]
+    return [RoundPlan(0, given=4), *bought, RoundPlan(3)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "annotations", "calls", "end"),
+    [
+        (Limits(), [0, 15, 15, 0], 14, None),
+        (Limits(max_annotations=30, max_calls=14, max_tokens=220), [0, 15, 15, 0], 14, None),
+        (Limits(max_annotations=12), [0, 10, 0], 5, Ending("annotations", 1, 10, 15, 2)),
+        (Limits(max_annotations=15), [0, 15, 0], 7, Ending("annotations", 2, 0, 15, 2)),
+        # The study is paid for, and no lesson follows.
+        (Limits(max_calls=9), [0, 15, 0, 0], 8, Ending("calls", 2, 0, 15, 3)),
+        # 70 are used, and the third lesson may take 50.
+        (Limits(max_tokens=119), [0, 10, 0], 5, Ending("tokens", 1, 10, 15, 2)),
+        (Limits(max_tokens=120), [0, 15, 0, 0], 8, Ending("tokens", 2, 0, 15, 3)),
+        (Limits(max_tokens=19), [0, 0, 0], 0, Ending("tokens", 1, 0, 15, 2)),
+        # What is begun in time is finished: the third begins after 5 s.
+        (Limits(max_wall_s=4.9), [0, 10, 0], 5, Ending("wall_s", 1, 10, 15, 2)),
+        (Limits(max_wall_s=5.1), [0, 15, 0], 7, Ending("wall_s", 2, 0, 15, 2)),
+    ],
+    ids=str,
+)
+def test_lessons_are_begun_only_if_they_are_covered_as_a_whole(
+    limits: Limits, annotations: list[int], calls: int, end: Ending | None
+) -> None:
+    kept, found = covered(lessons(), limits, Used())
+    assert ([part.annotations for part in kept], found) == (annotations, end)
+    whole = total(kept)
+    assert whole.expected.calls == calls
+    assert whole.wait_s == pytest.approx(calls)
+
+
+def test_a_limit_of_annotations_bounds_the_lessons_that_are_begun() -> None:
+    most = at_most(lessons(), Limits(max_annotations=12))
+    assert (most.calls, most.tokens) == (5, 120)
+    assert at_most(lessons(), Limits(max_tokens=100)).capped == {"tokens"}
+
+
+def test_lessons_of_a_sweep_share_a_budget() -> None:
+    limits, used = Limits(max_calls=20, scope="sweep"), Used()
+    assert covered(lessons(), limits, used)[1] is None
+    kept, end = covered(lessons(), limits, used)
+    assert [part.annotations for part in kept] == [0, 10, 0]
+    assert end == Ending("calls", 1, 10, 15, 2)

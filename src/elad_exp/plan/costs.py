@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from elad_exp.types import Usage
@@ -38,17 +39,31 @@ class Cost:
         return self.prompt_tokens + self.completion_tokens
 
 
+@dataclass(frozen=True)
+class Lot:
+    """Annotations that are bought together or not at all: a lesson; none for what is studied."""
+
+    annotations: int
+    expected: Cost
+    most: Cost
+
+
 @dataclass
 class RoundPlan:
     """One round: trained and measured, scored by the student, bought.
 
-    `expected` and `most` are what is spent, with an empty cache; of both, `stored` is what the
-    store has the answers to, and of `expected`, `repeated` what an earlier job of the sweep has
-    bought by then. `measured`, `scored` and `trained` are tokens of the student.
+    `candidates` are scored; `given` are examples that nobody asks for. `expected` and `most` are
+    what is spent, with an empty cache; of both, `stored` is what the store has the answers to, and
+    of `expected`, `repeated` what an earlier job of the sweep has bought by then. `lots` is what a
+    budget covers as a whole, in order; where there are none, annotations are bought one by one.
+    `measured`, `scored` and `trained` are tokens of the student.
     """
 
     round: int
     annotations: int = 0
+    candidates: int = 0
+    given: int = 0
+    lots: tuple[Lot, ...] = ()
     expected: Cost = field(default_factory=Cost)
     most: Cost = field(default_factory=Cost)
     stored: Cost = field(default_factory=Cost)
@@ -71,8 +86,8 @@ class RoundPlan:
         return self.expected - self.stored - self.repeated
 
     @property
-    def written(self) -> float:
-        """Tokens that the student writes."""
+    def answered(self) -> float:
+        """Tokens that the student writes outside of training, or reads where it labels."""
         return self.measured + self.scored
 
     @property
@@ -94,6 +109,19 @@ class RoundPlan:
             stored=self.stored.times(share),
             repeated=self.repeated.times(share),
             wait_s=share * self.wait_s,
+        )
+
+    def begun(self, lots: Sequence[Lot]) -> RoundPlan:
+        """This round, if the budget covers these of its lots alone; what is scored stays."""
+        expected = sum((lot.expected for lot in lots), Cost())
+        asked = self.expected.calls
+        return replace(
+            self,
+            annotations=sum(lot.annotations for lot in lots),
+            lots=tuple(lots),
+            expected=expected,
+            most=sum((lot.most for lot in lots), Cost()),
+            wait_s=self.wait_s * expected.calls / asked if asked else 0.0,
         )
 
     def closed(self) -> RoundPlan:

@@ -1,14 +1,15 @@
 """Where a budget is expected to end a run, and what it can cost at most under that budget.
 
 A run stops at the first limit that it meets. Each annotation is taken to cost the average of its
-round, and is bought if its worst case still fits, as `Store.reserve` has it.
+round, and is bought if its worst case still fits, as `Store.reserve` has it. A lot (a lesson, or
+the study before them) is begun if the worst case of the whole lot fits.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from elad_exp.budget.budget import UNITS, Limits
 from elad_exp.plan.costs import Cost, RoundPlan, total
@@ -81,10 +82,11 @@ def covered(
                 break
             continue
         used.wall_s += part.score_s
-        unit, n = _fitting(part, limits, used)
+        unit, bought = _bought(part, limits, used)
         if unit is not None:
-            end = end or Ending(unit, part.round, n, part.annotations, part.round + 1)
-            part = part.bought(n)
+            asked = part.annotations
+            end = end or Ending(unit, part.round, bought.annotations, asked, part.round + 1)
+        part = bought
         used.add(part.annotations, part.paid if limits.scope == "sweep" else part.expected)
         used.wall_s += part.wait_s
         kept.append(part)
@@ -100,6 +102,35 @@ def _met(limits: Limits, used: Used) -> str | None:
         if limit is not None and getattr(used, unit) >= limit:
             return unit
     return None
+
+
+def _bought(part: RoundPlan, limits: Limits, used: Used) -> tuple[str | None, RoundPlan]:
+    """The limit that cuts a round short, if one does, and the round as it is bought."""
+    if part.lots:
+        return _begun(part, limits, used)
+    unit, n = _fitting(part, limits, used)
+    return (None, part) if unit is None else (unit, part.bought(n))
+
+
+def _begun(part: RoundPlan, limits: Limits, used: Used) -> tuple[str | None, RoundPlan]:
+    """As `_bought`, lot by lot."""
+    now = replace(used)
+    wait = part.wait_s / part.expected.calls if part.expected.calls else 0.0
+    for n, lot in enumerate(part.lots):
+        for unit in UNITS:
+            limit = getattr(limits, f"max_{unit}")
+            if limit is None:
+                continue
+            if unit == "wall_s":
+                refused = now.wall_s >= limit
+            else:
+                worst = lot.annotations if unit == "annotations" else getattr(lot.most, unit)
+                refused = worst > 0 and round(getattr(now, unit) + worst - limit, 9) > 0
+            if refused:
+                return unit, part.begun(part.lots[:n])
+        now.add(lot.annotations, lot.expected)
+        now.wall_s += wait * lot.expected.calls
+    return None, part
 
 
 def _fitting(part: RoundPlan, limits: Limits, used: Used) -> tuple[str | None, int]:

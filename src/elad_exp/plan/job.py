@@ -4,38 +4,40 @@ The initial query is known exactly, so are its prompts. What later rounds will a
 neither are the student's attempts: their prompts are those of a uniform part of the pool, with
 attempts as long as the explanations that the dataset has. `expected` builds on estimated tokens.
 `most` is a bound: every call at what would be reserved for it, with attempts as long as the student
-can write them. Neither counts calls that fail and are made again.
+can write them. What lessons ask is made up, see `LessonAnnotator.lesson_requests`. Neither counts
+calls that fail and are made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from elad_exp.assemble import check_steps
 from elad_exp.assets import store_path
 from elad_exp.budget.budget import Limits
 from elad_exp.building import build, complete
 from elad_exp.data.fitting import drop_too_long
 from elad_exp.errors import ConfigError
 from elad_exp.plan.answers import first_round
-from elad_exp.plan.attempts import Attempts
+from elad_exp.plan.attempts import Attempts, Written
 from elad_exp.plan.costs import Cost, RoundPlan
 from elad_exp.plan.ending import Ending, Most, Used, at_most, covered
-from elad_exp.protocols import EVAL_SPLITS, Splits, Task
-from elad_exp.selectors import components
-from elad_exp.selectors.settings import check_needs, guided_size
+from elad_exp.plan.labels import Labels
+from elad_exp.plan.lessons import lesson_rounds
+from elad_exp.plan.student import add_waiting, student_side
+from elad_exp.protocols import Splits, Task
+from elad_exp.selectors.settings import check_needs
 from elad_exp.selectors.shots import first_query
 from elad_exp.student.build import BuiltStudent
+from elad_exp.student.build_encoder import BuiltEncoder
 from elad_exp.student.speed import Speeds, measure
 from elad_exp.teachers.annotator import Annotator, LessonAnnotator
 from elad_exp.types import QueryItem
-
-SECONDS_A_CALL = 3.0
-"""Assumed of a language model; providers and models differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Plan:
     """What one run would cost.
 
     `rounds` are those that the budget is expected to cover, the last one without a query; `end`
-    says which limit ends them, if one does before the schedule; `stops` whether the run then ends.
+    says which limit ends them, if one does before the schedule; `stops` whether the run then ends;
+    `reads` whether the student labels, and writes nothing.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Plan:
     end: Ending | None
     stops: bool
     speeds: Speeds
+    reads: bool = False
 
 
 class Planner:
@@ -78,38 +82,30 @@ class Planner:
         task: Task = build(config.dataset)
         splits = task.load()
         teacher: Annotator = complete(config.teacher, task=task, gold=splits.gold, seed=config.seed)
-        if isinstance(teacher, LessonAnnotator):
-            raise ConfigError(
-                f"mode=plan: what the lessons of teacher={teacher.name} will cost is not known yet "
-                "before a run; set budget.max_tokens or budget.max_usd, which are never exceeded"
-            )
         teacher.check_price(limits)
-        needs = build(config.selector).needs
+        selector = build(config.selector)
+        needs = selector.needs
         check_needs(needs, config.selection.also_score, task, splits.pool[0])
         maker = build(config.student)
         if getattr(maker, "exercises", 0):
             maker.exercises = 0  # speed and length of texts do not depend on what it has learnt
-        student: BuiltStudent = maker.build(task, splits, seed=config.seed)
-        if not student.writes_steps:
-            raise ConfigError(
-                "mode=plan: not yet for students that label texts; set budget.max_annotations, "
-                "budget.max_tokens or budget.max_usd, which are never exceeded"
-            )
+        student: BuiltStudent | BuiltEncoder = maker.build(task, splits, seed=config.seed)
+        check_steps(student, config.optim, selector)
         engine = student.engine(task)
         splits, _ = drop_too_long(splits, engine.fits)
-        attempts = Attempts(task, splits, student, shown=teacher.mode != "explain")
+        shown = teacher.mode != "explain"
+        attempts: Attempts
+        if isinstance(student, BuiltEncoder):
+            attempts = Labels(task, splits, student, shown=shown)
+        else:
+            attempts = Written(task, splits, student, shown=shown)
         rounds = teacher_side(config, splits, teacher, attempts, asked=self._asked)
         kind = OmegaConf.to_yaml(
             OmegaConf.create([config.student, config.dataset, config.optim.batch_size])
         )
         if kind not in self._speeds:
-            size = config.optim.batch_size
             self._speeds[kind] = measure(
-                engine,
-                student.model,
-                attempts.examples(),
-                batch_size=size,
-                collate=student.collate,
+                student, engine, attempts.examples(), batch_size=config.optim.batch_size
             )
         speeds = self._speeds[kind]
         student_side(config, rounds, splits, needs, attempts, speeds)
@@ -119,7 +115,8 @@ class Planner:
         stops = "budget" in config.stopping
         kept, end = covered(rounds, limits, used, stops=stops)
         most = at_most(rounds, limits)
-        return Plan(config.name, teacher, limits, kept, most, end, stops, speeds)
+        reads = not student.writes_steps
+        return Plan(config.name, teacher, limits, kept, most, end, stops, speeds, reads)
 
 
 def teacher_side(
@@ -149,18 +146,32 @@ def teacher_side(
         shots=schedule.shots,
         seed=config.seed,
     )
+    last = RoundPlan(schedule.rounds)
+    if isinstance(annotator, LessonAnnotator):
+        return [*lesson_rounds(config, splits, annotator, attempts, first), last]
     store = Path(config.paths.store or store_path())
     rounds = [first_round(annotator, first.items, store, asked)]
     left = len(pool) - len(first.items)
     some = attempts.some
     expected = _expected(annotator, [QueryItem(s, attempts.likely(s)) for s in some])
-    most = _most(annotator, [QueryItem(s, attempts.longest) for s in some])
+    most = _most(annotator, [QueryItem(s, attempts.longest(s)) for s in some])
+    studied = config.selection.among == "annotated"
     for number in range(1, schedule.rounds):
-        n = min(schedule.query_size, left)
+        there = len(first.items) if studied else left
+        candidates = min(config.selection.candidates or there, there)
+        n = min(schedule.query_size, candidates)
         left -= n
         share = n / len(some)
-        rounds.append(RoundPlan(number, n, expected.times(share), most.times(share)))
-    return [*rounds, RoundPlan(schedule.rounds)]
+        rounds.append(
+            RoundPlan(
+                number,
+                n,
+                candidates=candidates,
+                expected=expected.times(share),
+                most=most.times(share),
+            )
+        )
+    return [*rounds, last]
 
 
 def _expected(annotator: Annotator, items: Iterable[QueryItem]) -> Cost:
@@ -177,67 +188,3 @@ def _most(annotator: Annotator, items: Iterable[QueryItem]) -> Cost:
         for request, _ in annotator.requests(item):
             cost.add(request.bound)
     return cost
-
-
-def student_side(
-    config: DictConfig,
-    rounds: Sequence[RoundPlan],
-    splits: Splits,
-    needs: frozenset[str],
-    attempts: Attempts,
-    speeds: Speeds,
-) -> None:
-    """Add the tokens that the student reads in training and writes elsewhere, and its seconds."""
-    student, selection = attempts.student, config.selection
-    measured = sum(len(getattr(splits, name)) for name in EVAL_SPLITS)
-    target, whole = attempts.target_tokens, attempts.whole_tokens
-    left = len(splits.pool)
-    closed = all(attempts.task.labels(s) is not None for s in attempts.some)
-    also = components.check_also(selection.also_score)
-    wanted = components.with_also(needs, also, closed=closed)
-    guided = selection.guided_fraction < 1 and components.from_samples(needs, closed=closed)
-    for part in rounds:
-        # Before it has learnt to end, a student writes until it must.
-        part.measured = measured * (target if part.round else student.max_new_tokens)
-        if part.round:
-            part.trained = config.schedule.steps_per_round * config.optim.batch_size * whole
-        if 0 < part.round < len(rounds) - 1:
-            scored = min(selection.candidates or left, left)
-            shown = part.annotations if attempts.shown else 0
-            greedy = scored if wanted - components.TEXT - components.FEATURES else shown
-            some = guided_size(scored, selection.guided_fraction) if guided else scored
-            some = max(some, min(config.schedule.query_size, scored))
-            drawn = some * _explanations(wanted, attempts, selection, closed=closed)
-            part.scored = target * (greedy + drawn)
-        left -= part.annotations
-        part.train_s = part.trained / speeds.train
-        part.measure_s = part.measured / speeds.generate
-        part.score_s = part.scored / speeds.generate
-
-
-def _explanations(
-    wanted: frozenset[str], attempts: Attempts, selection: DictConfig, *, closed: bool
-) -> float:
-    """How many explanations are sampled about a candidate; part of one counts as that part."""
-    if not components.from_samples(wanted, closed=closed):
-        return 0.0
-    steps = [len(attempts.likely(sample).steps) for sample in attempts.some]
-    goes_on = "inter" in wanted and selection.inter_from == "prefixes"
-    # After i of n steps, the rest of them: 1/n + ... + (n-1)/n.
-    more = sum(max(n - 1, 0) for n in steps) / (2 * len(steps)) if goes_on else 0.0
-    return float(selection.samples * (1 + more))
-
-
-def add_waiting(rounds: Sequence[RoundPlan], annotator: Annotator) -> None:
-    """Add the seconds that a language model is waited for."""
-    if not annotator.shares_cache:  # a program or a file answers at once
-        return
-    calling = annotator.calling
-    for part in rounds:
-        calls = part.paid.calls
-        waits = [calls * SECONDS_A_CALL / calling.concurrency]
-        if calling.requests_per_minute:
-            waits.append(60 * calls / calling.requests_per_minute)
-        if calling.tokens_per_minute:
-            waits.append(60 * part.paid.tokens / calling.tokens_per_minute)
-        part.wait_s = max(waits)

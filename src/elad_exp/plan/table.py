@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from elad_exp.budget.budget import UNITS
 from elad_exp.plan.costs import RoundPlan, total
 from elad_exp.plan.ending import Most, capped
-from elad_exp.plan.job import SECONDS_A_CALL, Plan
+from elad_exp.plan.job import Plan
+from elad_exp.plan.student import SECONDS_A_CALL
 
 
 def told(plan: Plan) -> Iterator[str]:
@@ -23,7 +24,12 @@ def told(plan: Plan) -> Iterator[str]:
     yield f"budget    {budget(plan)}"
     yield from times(whole, plan)
     rows = [(str(part.round), part, _round_most(part, plan)) for part in plan.rounds]
-    yield from table("round", rows, (whole, plan.most))
+    yield from table("round", rows, (whole, plan.most), does=does([plan]))
+
+
+def does(plans: Sequence[Plan]) -> str:
+    """What becomes of the student's tokens outside of training: `written`, or `read`."""
+    return "/".join(sorted({"read" if plan.reads else "written" for plan in plans}, reverse=True))
 
 
 def _round_most(part: RoundPlan, plan: Plan) -> Most:
@@ -57,6 +63,10 @@ def stored(plan: Plan) -> str:
     """How much of the initial query is paid for."""
     first = plan.rounds[0]
     n, asked = first.stored.calls, first.expected.calls
+    if not asked:
+        return (
+            f"store     the {first.given:,} first examples are given: nothing is asked about them"
+        )
     if not n:
         return f"store     none of the {asked:,.0f} answers to the initial query is in the store"
     return (
@@ -96,8 +106,8 @@ def times(whole: RoundPlan, plan: Plan) -> Iterator[str]:
         f"{duration(whole.student_s)}, teacher {duration(whole.wait_s)}"
     )
     yield (
-        f"student   {speeds.generate:,.0f} tokens/s written, {speeds.train:,.0f} tokens/s trained "
-        "on: the best of what was measured just now"
+        f"student   {speeds.answer:,.0f} tokens/s {does([plan])}, {speeds.train:,.0f} tokens/s "
+        "trained on: the best of what was measured just now"
     )
     if waits:
         yield (
@@ -107,7 +117,11 @@ def times(whole: RoundPlan, plan: Plan) -> Iterator[str]:
 
 
 def table(
-    first: str, rows: Sequence[tuple[str, RoundPlan, Most]], whole: tuple[RoundPlan, Most]
+    first: str,
+    rows: Sequence[tuple[str, RoundPlan, Most]],
+    whole: tuple[RoundPlan, Most],
+    *,
+    does: str,
 ) -> Iterator[str]:
     """What is paid, and what the student does; the last row adds up.
 
@@ -115,11 +129,12 @@ def table(
         first: Names the first column.
         rows: Name, expectation and bound.
         whole: Expectation and bound of all; without any dollars, tokens are bounded.
+        does: Of the student's tokens outside of training, see `does`.
     """
     money = whole[1].usd > 0
     head = [first, "asked", "calls", "prompt tok", "reply tok"]
     head += ["usd", "at most usd"] if money else ["at most tok"]
-    lines = [[*head, "written tok", "trained tok", "seconds"]]
+    lines = [[*head, f"{does} tok", "trained tok", "seconds"]]
     lines += [_row(*row, money=money) for row in [*rows, ("all", *whole)]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -133,7 +148,7 @@ def _row(name: str, part: RoundPlan, most: Most, *, money: bool) -> list[str]:
         *(name, f"{part.annotations:,}", f"{paid.calls:,.0f}"),
         *(f"{paid.prompt_tokens:,.0f}", f"{paid.completion_tokens:,.0f}"),
         *bounds,
-        *(f"{part.written:,.0f}", f"{part.trained:,.0f}", f"{part.seconds:,.0f}"),
+        *(f"{part.answered:,.0f}", f"{part.trained:,.0f}", f"{part.seconds:,.0f}"),
     ]
 
 

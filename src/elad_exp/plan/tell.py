@@ -15,7 +15,7 @@ from elad_exp.errors import EladError
 from elad_exp.plan.costs import total
 from elad_exp.plan.ending import Most, capped
 from elad_exp.plan.job import Plan, Planner
-from elad_exp.plan.table import budget, costs, duration, table, told
+from elad_exp.plan.table import budget, costs, does, duration, table, told
 
 
 def plan(config: DictConfig, *, console: Console) -> Plan:
@@ -82,7 +82,7 @@ def summed(plans: Mapping[int, Plan]) -> Iterator[str]:
         f"{duration(whole.student_s)}, teacher {duration(whole.wait_s)}"
     )
     rows = [(str(number), sums[number], found.most) for number, found in plans.items()]
-    yield from table("job", rows, (whole, most))
+    yield from table("job", rows, (whole, most), does=does(each))
 
 
 def _most(plans: Sequence[Plan]) -> Most:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -77,6 +77,6 @@ class Built(Protocol):
         """A training batch."""
         ...
 
-    def loss(self, model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    def loss(self, model: Any, batch: dict[str, Tensor]) -> Tensor:
         """What training makes smaller."""
         ...

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from elad_exp.data.collate import Encoded
+from elad_exp.student.built import Asked, Built
 from elad_exp.student.engine import Engine
-from elad_exp.student.module import target_loss, tokens_read
+from elad_exp.student.module import tokens_read
 from elad_exp.student.precision import choose_dtype
 from elad_exp.types import Record, Sample
 
@@ -20,41 +19,37 @@ SMALL_S, LARGE_S = 1.5, 6.0
 """For each kind of work. It is done again and again, because the first time is slow and other
 processes come in between; the best time is the one that says most about the machine."""
 LARGE, FEW_ROWS, FEW_TOKENS = 20_000_000, 16, 24
-"""A student of more parameters is large: it writes so many rows and tokens only at a time."""
+"""A student of more parameters is large: it is tried on so few rows, and tokens, at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speeds(Record):
-    """Tokens a second: new ones in generation, read ones in training."""
+    """Tokens a second: in answering those that are written, or read by a student that labels; in
+    training those that are read.
+    """
 
-    generate: float
+    answer: float
     train: float
 
 
 def measure(
-    engine: Engine,
-    model: Any,
-    examples: Sequence[tuple[Sample, Encoded]],
-    *,
-    batch_size: int,
-    collate: Callable[[Sequence[Encoded]], dict[str, Tensor]],
+    student: Built, engine: Asked, examples: Sequence[tuple[Sample, Encoded]], *, batch_size: int
 ) -> Speeds:
     """The best speed of each kind of work, tried for some seconds.
 
     Args:
-        engine: The student at inference.
-        model: The same at training; its gradients are thrown away.
+        student: At training; its gradients are thrown away.
+        engine: The same at inference.
         examples: Training examples. A batch at inference is larger than one in training, and of
             a small student as large as there are.
         batch_size: Of training.
-        collate: Makes a batch for this student.
     """
-    samples = [sample for sample, _ in examples]
+    model = student.model
     large = sum(p.numel() for p in model.parameters()) > LARGE
     seconds = LARGE_S if large else SMALL_S
-    if large:
-        samples, engine = samples[:FEW_ROWS], engine.shortened(FEW_TOKENS)
-    batch = collate([row for _, row in examples[:batch_size]])
+    asked = examples[:FEW_ROWS] if large else examples
+    samples = [sample for sample, _ in asked]
+    batch = student.collate([row for _, row in examples[:batch_size]])
     batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
     tokens = tokens_read(batch)
     dtype = choose_dtype(model, "auto")
@@ -62,17 +57,26 @@ def measure(
     def step() -> float:
         start = time.perf_counter()
         with torch.autocast(model.device.type, dtype=dtype, enabled=dtype == torch.bfloat16):
-            loss = target_loss(model, batch)
+            loss = student.loss(model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         model.zero_grad(set_to_none=True)
         return tokens / (time.perf_counter() - start)
 
-    def write() -> float:
-        engine.take_speeds()
-        engine.explain(samples)
-        return engine.take_speeds()["generate"]
+    if isinstance(engine, Engine):
+        writer = engine.shortened(FEW_TOKENS) if large else engine
 
-    return Speeds(best(write, seconds), best(step, seconds))
+        def answer() -> float:
+            writer.take_speeds()
+            writer.explain(samples)
+            return writer.take_speeds()["generate"]
+    else:
+
+        def answer() -> float:
+            start = time.perf_counter()
+            engine.explain(samples)
+            return sum(len(row) for _, row in asked) / (time.perf_counter() - start)
+
+    return Speeds(best(answer, seconds), best(step, seconds))
 
 
 def best(

@@ -95,6 +95,18 @@ class Lesson:
     plan: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class LessonCalls:
+    """What may be asked for one lesson, or to study a query, for a plan.
+
+    `texts` is the lesson's size; 0 for the study. Of each request there is how likely it is. The
+    first one's `bound` and `ahead` together are the most that all of them can cost.
+    """
+
+    texts: int
+    requests: tuple[tuple[Request, float], ...]
+
+
 @runtime_checkable
 class LessonAnnotator(Annotator, Protocol):
     """A teacher that studies a whole query and then writes texts of its own.
@@ -105,6 +117,15 @@ class LessonAnnotator(Annotator, Protocol):
     """
 
     notes: dict[str, Any]
+
+    def lesson_requests(self, query: Query) -> list[LessonCalls]:
+        """What a round may ask that studies `query`, in order: the study, then each lesson.
+
+        For a plan: nothing is called. `query` is made up, of a likely length: `expected` builds on
+        it. Bounds hold for every query of so many items: what a later round studies is not known.
+        What costs nothing is left out, but for lessons that are given.
+        """
+        ...
 
     async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
         """What is to be written, in order of importance. May ask."""

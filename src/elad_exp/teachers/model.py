@@ -138,7 +138,6 @@ class LanguageModel:
         *,
         estimate: bool = False,
         most_tokens: int | None = None,
-        likely_tokens: int | None = None,
     ) -> Request:
         """The request for messages and their version, with its bound; with what it likely costs
         for a plan, and where a limit of tokens a minute needs it.
@@ -148,7 +147,6 @@ class LanguageModel:
             schema: What the reply has to fit.
             estimate: Say what it likely costs.
             most_tokens: Of the reply; `max_completion_tokens` is the most in any case.
-            likely_tokens: Of the reply; null: as many as the replies that the messages show.
         """
         estimate = estimate or self.calling.tokens_per_minute is not None
         assert self._price is not None, "check comes first"
@@ -168,16 +166,17 @@ class LanguageModel:
                 prompt_bound([*texts, replies.form(schema)]),
                 most,
             ),
-            expected=self._expected(asked, most, likely_tokens) if estimate else Usage(),
+            expected=self._expected(asked, most) if estimate else Usage(),
         )
 
-    def _expected(self, asked: Sequence[Message], most: int, likely: int | None) -> Usage:
-        """The prompt's tokens by a common tokenizer, and a reply like those of the examples."""
+    def _expected(self, asked: Sequence[Message], most: int) -> Usage:
+        """The prompt's tokens by a common tokenizer, and a reply like those of the examples (without
+        any, the longest).
+        """
         assert self._price is not None
         prompt = sum(litellm.count_tokens(m["content"]) + _MESSAGE_TOKENS for m in asked)
         shown = [litellm.count_tokens(m["content"]) for m in asked if m["role"] == "assistant"]
-        if likely is None:
-            likely = sum(shown) // len(shown) if shown else most
+        likely = sum(shown) // len(shown) if shown else most
         return self._price.usage(prompt, min(likely, most))
 
     async def reply(self, request: Request, schema: type[BaseModel]) -> Answer:

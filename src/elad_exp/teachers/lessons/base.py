@@ -12,8 +12,9 @@ from elad_exp.budget.budget import Limits
 from elad_exp.budget.pricing import LONGEST_PROMPT
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
-from elad_exp.teachers.annotator import Ask, Lesson
+from elad_exp.teachers.annotator import Ask, Lesson, LessonCalls
 from elad_exp.teachers.calling import Calling
+from elad_exp.teachers.lessons.forecast import forecast
 from elad_exp.teachers.lessons.sift import sifted
 from elad_exp.teachers.lessons.speaker import Speaker
 from elad_exp.teachers.lessons.steps import (
@@ -165,6 +166,10 @@ class LessonTeacher(ABC):
         raise TypeError(f"teacher {self.name} annotates no single items")
 
     # -- lessons -----------------------------------------------------------------------------
+
+    def lesson_requests(self, query: Query) -> list[LessonCalls]:
+        """See `LessonAnnotator`, and `forecast.forecast` for what is assumed."""
+        return forecast(self, query)
 
     async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
         """The lessons of a round. Begins new `notes`."""
@@ -339,9 +344,7 @@ class LessonTeacher(ABC):
         """
         prompt = prompt_of(step).render(**values)
         request = replace(
-            self.speaker.ask_for(
-                step, prompt, most_tokens=most_tokens, likely_tokens=most_tokens // 2, plan=plan
-            ),
+            self.speaker.ask_for(step, prompt, most_tokens=most_tokens, plan=plan),
             ahead=sum(ahead, Usage()),
             ahead_calls=len(ahead),
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from elad_exp.budget.pricing import prompt_bound
+from elad_exp.teachers import litellm
 from elad_exp.teachers.lessons.steps import BYTES_A_TOKEN, SCHEMAS, prompt_of
 from elad_exp.teachers.meaning import Meaning, understood
 from elad_exp.teachers.model import LanguageModel
@@ -24,7 +25,6 @@ class ModelSpeaker(LanguageModel):
         prompt: str,
         *,
         most_tokens: int,
-        likely_tokens: int,
         plan: Mapping[str, Any],
     ) -> Request:
         request = self.request(
@@ -32,11 +32,16 @@ class ModelSpeaker(LanguageModel):
             SCHEMAS[step],
             estimate=True,
             most_tokens=most_tokens,
-            likely_tokens=likely_tokens,
         )
         # Two lessons of one round may have the same prompt, and shall not be the same texts.
         request.fields["place"] = [plan.get(key) for key in ("round", "number", "vote")]
         return request
+
+    def count(self, text: str) -> int:
+        return litellm.count_tokens(text)
+
+    def longest_text(self, text_tokens: int) -> str:
+        return "x" * (BYTES_A_TOKEN * text_tokens)
 
     def read_bound(self, prompt: str, *, texts: int, text_tokens: int) -> int:
         # Of every text its number and a line's end as well.

@@ -10,7 +10,7 @@ from typing import Any
 from elad_exp.budget.budget import Limits
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import Task
-from elad_exp.teachers.annotator import Annotator, Ask, Lesson
+from elad_exp.teachers.annotator import Annotator, Ask, Lesson, LessonCalls
 from elad_exp.teachers.calling import Calling
 from elad_exp.teachers.keys import request_key
 from elad_exp.teachers.lessons.base import GIVEN, LessonTeacher
@@ -79,6 +79,10 @@ class RecordedLessons:
 
     def check_price(self, limits: Limits) -> None:
         """The recording has the price."""
+
+    def lesson_requests(self, query: Query) -> list[LessonCalls]:
+        """Those of the teacher that was recorded, whether or not they were."""
+        return self.asker.lesson_requests(query)
 
     def requests(self, item: QueryItem) -> list[tuple[Request, float]]:
         """Nothing is asked about an item alone."""

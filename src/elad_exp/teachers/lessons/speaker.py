@@ -35,7 +35,6 @@ class Speaker(Protocol):
         prompt: str,
         *,
         most_tokens: int,
-        likely_tokens: int,
         plan: Mapping[str, Any],
     ) -> Request:
         """The call that asks for a step, without what comes after it.
@@ -44,10 +43,17 @@ class Speaker(Protocol):
             step: A key of `steps.SCHEMAS`.
             prompt: What is read.
             most_tokens: Of the reply.
-            likely_tokens: Of the reply, for a plan.
             plan: What the step is about beside the prompt; primitives. Its `round`, `number` and
                 `vote` tell calls apart that read the same.
         """
+        ...
+
+    def count(self, text: str) -> int:
+        """About so many tokens a text has, for a plan."""
+        ...
+
+    def longest_text(self, text_tokens: int) -> str:
+        """What stands for a text that has all the tokens that it may have, for a plan."""
         ...
 
     def read_bound(self, prompt: str, *, texts: int, text_tokens: int) -> int:
@@ -104,7 +110,6 @@ class Program(ABC):
         prompt: str,
         *,
         most_tokens: int,
-        likely_tokens: int,
         plan: Mapping[str, Any],
     ) -> Request:
         fields = {
@@ -116,9 +121,14 @@ class Program(ABC):
             "seed": self.seed,
             "place": [plan.get(key) for key in ("round", "number", "vote")],
         }
-        read = count_tokens(prompt)
-        likely = Usage(read, min(likely_tokens, most_tokens))
-        return Request(fields, Usage(read, most_tokens), likely)
+        return Request(fields, Usage(count_tokens(prompt), most_tokens))
+
+    def count(self, text: str) -> int:
+        return count_tokens(text)
+
+    def longest_text(self, text_tokens: int) -> str:
+        # A quarter more, because what one text leaves another may take.
+        return " ".join(["xxxx"] * (text_tokens * 5 // 4))
 
     def read_bound(self, prompt: str, *, texts: int, text_tokens: int) -> int:
         # Of every text its number as well.
