@@ -170,8 +170,8 @@ class LanguageModel:
         )
 
     def _expected(self, asked: Sequence[Message], most: int) -> Usage:
-        """The prompt's tokens by a common tokenizer, and a reply like those of the examples (without
-        any, the longest).
+        """The prompt's tokens by a common tokenizer, and a reply like those of the examples (or,
+        without any, the longest).
         """
         assert self._price is not None
         prompt = sum(litellm.count_tokens(m["content"]) + _MESSAGE_TOKENS for m in asked)
