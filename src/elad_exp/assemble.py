@@ -38,7 +38,7 @@ from elad_exp.selectors.shots import first_query
 from elad_exp.student.built import Asked, Built
 from elad_exp.student.module import StudentModule
 from elad_exp.student.precision import choose_dtype
-from elad_exp.teachers.annotator import Annotator
+from elad_exp.teachers.annotator import Annotator, PoolAnnotator
 from elad_exp.teachers.metered import MeteredTeacher
 from elad_exp.types import QueryItem
 
@@ -205,6 +205,8 @@ class Assembly:
         encoder = student.encoder(task, train_on=config.optim.train_on)
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder)
         teacher.annotated = lambda: [a.sample for a in rounds.pool.labelled]
+        if isinstance(teacher.annotator, PoolAnnotator):
+            warnings += teacher.annotator.serve(splits.pool, lambda: rounds.pool.labelled)
         module = StudentModule(
             student.model,
             engine,

@@ -28,6 +28,10 @@ EXPERIMENTS: dict[str, list[str] | str] = {
     "evokd_quickstart": LESSONS,
     "strategyqa": "needs 451 MB of downloads; its parts are tested one by one",
     **dict.fromkeys(
+        ("evokd_news", "evokd_sentiment", "evokd_ner"),
+        "needs a model and texts; tests/e2e/test_corpus.py runs them with other ones",
+    ),
+    **dict.fromkeys(
         ("gsm8k", "aqua", "commonsenseqa", "arc", "anli", "esnli"),
         "needs a model and questions; loading is tested in tests/unit/test_hub_task.py",
     ),

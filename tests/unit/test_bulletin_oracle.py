@@ -15,9 +15,9 @@ from elad_exp.tasks.bulletin import BulletinEntitiesTask, BulletinTask
 from elad_exp.tasks.bulletin.composing import Composer
 from elad_exp.tasks.bulletin.entities import CUT
 from elad_exp.tasks.bulletin.frames import PHENOMENA, WORDINGS
-from elad_exp.tasks.bulletin.weaknesses import Confusion, Evidence, Missing, Weaknesses
 from elad_exp.tasks.bulletin.words import CLASSES
 from elad_exp.tasks.bulletin.world import TYPES, Picker
+from elad_exp.tasks.weaknesses import Confusion, Evidence, Missing, Weaknesses
 from elad_exp.types import sample_id
 
 SMALL = {"n_pool": 300, "n_dev": 50, "n_test": 100}

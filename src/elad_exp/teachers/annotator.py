@@ -140,3 +140,25 @@ class LessonAnnotator(Annotator, Protocol):
     ) -> list[Annotation]:
         """All annotations of all lessons, in order, without use where they say nothing new."""
         ...
+
+
+@runtime_checkable
+class PoolAnnotator(Annotator, Protocol):
+    """A teacher whose texts are those of the pool: an oracle, which says so in its name."""
+
+    def serve(
+        self, pool: Sequence[Sample], labelled: Callable[[], Sequence[Annotation]]
+    ) -> list[str]:
+        """Called once, before anything is asked: `pool` is what may be served.
+
+        Args:
+            pool: All of it.
+            labelled: What is annotated by now.
+
+        Returns:
+            Warnings.
+
+        Raises:
+            ConfigError: Nothing of it can be served.
+        """
+        ...

@@ -18,16 +18,17 @@ from elad_exp.protocols import Splits
 from elad_exp.tasks.bulletin.frames import FRAMES, PHENOMENA
 from elad_exp.tasks.bulletin.reading import Grammar, Reading
 from elad_exp.tasks.bulletin.sampling import Mix, generate
-from elad_exp.tasks.bulletin.weaknesses import (
+from elad_exp.tasks.bulletin.words import ACTS, CLASSES
+from elad_exp.tasks.bulletin.world import MONTHS, WEEKDAYS, World, invent_world
+from elad_exp.tasks.bulletin.writing import Writer
+from elad_exp.tasks.weaknesses import (
     Confusion,
     Evidence,
     Missing,
     Weaknesses,
     analyse,
+    replied,
 )
-from elad_exp.tasks.bulletin.words import ACTS, CLASSES
-from elad_exp.tasks.bulletin.world import MONTHS, WEEKDAYS, World, invent_world
-from elad_exp.tasks.bulletin.writing import Writer
 from elad_exp.types import Explanation, Gold, GoldBook, Sample
 
 REVISION = "bulletin-1"
@@ -187,19 +188,7 @@ class Bulletin(ABC):
 
     def studied(self, evidence: Sequence[Evidence]) -> dict[str, Any]:
         """`analyse` as a teacher replies it."""
-        found = self.analyse(evidence)
-        return {
-            "confused": [
-                {"right": c.right, "predicted": c.predicted, "evidence": list(c.evidence)}
-                | {"score": c.score}
-                for c in found.confusions
-            ],
-            "missing": [
-                {"phenomenon": m.phenomenon, "evidence": list(m.evidence), "score": m.score}
-                for m in found.phenomena
-            ],
-            "text": found.text,
-        }
+        return replied(self.analyse(evidence))
 
     def written(
         self,

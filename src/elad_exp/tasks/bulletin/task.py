@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from elad_exp.f1 import label_measures
 from elad_exp.tasks.bulletin.base import Bulletin
 from elad_exp.tasks.bulletin.reading import Reading
-from elad_exp.tasks.bulletin.weaknesses import NONE
 from elad_exp.tasks.bulletin.words import DESCRIPTIONS
+from elad_exp.tasks.weaknesses import compared_labels
 from elad_exp.types import GoldBook, Metric, Sample
 
 
@@ -30,8 +30,8 @@ class BulletinTask(Bulletin):
         return label_measures([gold[s.id].answer for s in samples], answers, list(self.mix.classes))
 
     def compared(self, right: str, predicted: str | None) -> list[tuple[str, str]]:
-        """One pair; a prediction that could not be read is `none`."""
-        return [(right, NONE if predicted is None else predicted)]
+        """See `weaknesses.compared_labels`."""
+        return compared_labels(right, predicted)
 
     def _right(self, reading: Reading) -> str:
         return reading.label

@@ -18,8 +18,8 @@ from elad_exp.tasks.bulletin.composing import Composer
 from elad_exp.tasks.bulletin.frames import PHENOMENA
 from elad_exp.tasks.bulletin.reading import Grammar
 from elad_exp.tasks.bulletin.sampling import drawn_phenomena, new_text
-from elad_exp.tasks.bulletin.weaknesses import Weaknesses
 from elad_exp.tasks.bulletin.world import TYPES, Picker, World
+from elad_exp.tasks.weaknesses import Weaknesses
 
 T = TypeVar("T")
 # Share of texts aimed at the weaknesses. The others keep what no evidence speaks of in view: were

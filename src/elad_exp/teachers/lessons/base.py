@@ -48,8 +48,6 @@ log = logging.getLogger(__name__)
 GIVEN = "given"
 SPARE = 64
 """Tokens of a reply beside its texts: names and brackets."""
-ANSWER = 32
-"""Tokens of an answer in a reply, at most."""
 
 
 class LessonTeacher(ABC):
@@ -67,6 +65,7 @@ class LessonTeacher(ABC):
         lesson_size: Texts that are asked for together.
         text_tokens: Of a text, at most: what a call may write, and what is set aside for reading
             it again. A text of more than `BYTES_A_TOKEN` times as many bytes is dropped.
+        answer_tokens: Of an answer, at most, on average over the texts of a lesson.
         near_duplicates: Drop a text whose words are nearly those of an earlier one.
 
     Raises:
@@ -86,9 +85,11 @@ class LessonTeacher(ABC):
         texts: int = 40,
         lesson_size: int = 10,
         text_tokens: int = 64,
+        answer_tokens: int = 32,
         near_duplicates: bool = True,
     ) -> None:
-        least = {"texts": texts, "lesson_size": lesson_size, "text_tokens": text_tokens}
+        least = {"texts": texts, "lesson_size": lesson_size}
+        least |= {"text_tokens": text_tokens, "answer_tokens": answer_tokens}
         problems = [f"teacher.{k}={v}: must be at least 1" for k, v in least.items() if v < 1]
         descriptions = getattr(task, "descriptions", None)
         if not descriptions:
@@ -102,7 +103,7 @@ class LessonTeacher(ABC):
         self.task, self.gold, self.speaker, self.seed = task, gold, speaker, seed
         self.descriptions: Mapping[str, str] = descriptions or {}
         self.texts, self.lesson_size, self.text_tokens = texts, lesson_size, text_tokens
-        self.near_duplicates = near_duplicates
+        self.answer_tokens, self.near_duplicates = answer_tokens, near_duplicates
         self.notes: dict[str, Any] = {}
 
     def problems(self, task: Task) -> list[str]:
@@ -116,7 +117,7 @@ class LessonTeacher(ABC):
     @property
     def settings(self) -> dict[str, Any]:
         """What shapes the lessons, beside who writes them."""
-        names = ("texts", "lesson_size", "text_tokens", "near_duplicates")
+        names = ("texts", "lesson_size", "text_tokens", "answer_tokens", "near_duplicates")
         return {name: getattr(self, name) for name in names}
 
     # -- an annotator, as far as its speaker is one ------------------------------------------
@@ -228,6 +229,14 @@ class LessonTeacher(ABC):
         """Of a reply with `n` texts, at most."""
         return self.text_tokens * n + SPARE
 
+    def answered_tokens(self, n: int) -> int:
+        """Of a reply with `n` answers, at most."""
+        return self.answer_tokens * (n + 1)
+
+    def sample(self, text: str, *, parents: Sequence[str], origin: str) -> Sample:
+        """The sample of a text that was written."""
+        return Sample(sample_id(text), text, (), origin, tuple(parents))
+
     def annotation(
         self,
         text: str,
@@ -246,7 +255,7 @@ class LessonTeacher(ABC):
             origin: Of its sample.
             aim: What it was asked for as, see `Annotation`.
         """
-        sample = Sample(sample_id(text), text, (), origin, tuple(parents))
+        sample = self.sample(text, parents=parents, origin=origin)
         read_as = [
             None if s is None else self.task.parse(sample, f"Answer: {s}").answer for s in said
         ]
@@ -304,7 +313,7 @@ class LessonTeacher(ABC):
         ahead = self.label_bounds(len(texts), votes=votes - plan["vote"] - 1)
         step = dict(plan) | {"texts": list(texts)}
         values = self.about | {"form": form_of(self.task), "texts": numbered(texts)}
-        most = ANSWER * (len(texts) + 1)
+        most = self.answered_tokens(len(texts))
         try:
             found = await self.say("label", values, ask, step, most_tokens=most, ahead=ahead)
         except Unusable as error:
@@ -317,7 +326,7 @@ class LessonTeacher(ABC):
         """The most that each look at `n` texts can cost which are not written yet."""
         frame = prompt_of("label").render(**self.about, form=form_of(self.task), texts="")
         read = self.speaker.read_bound(frame, texts=n, text_tokens=self.text_tokens)
-        return [self.speaker.priced(Usage(read, ANSWER * (n + 1)))] * votes
+        return [self.speaker.priced(Usage(read, self.answered_tokens(n)))] * votes
 
     async def say(
         self,

@@ -19,7 +19,7 @@ from elad_exp.teachers.lessons.auggpt import (
     paraphrases,
     rephrased,
 )
-from elad_exp.teachers.lessons.base import ANSWER, LessonTeacher
+from elad_exp.teachers.lessons.base import LessonTeacher
 from elad_exp.teachers.lessons.speaker import Speaker
 from elad_exp.teachers.lessons.steps import (
     Analysis,
@@ -173,7 +173,7 @@ class EvoKDTeacher(LessonTeacher):
         step, most, looks = "write", self.written_tokens(lesson.size), self.votes
         if self.one_call:
             values["form"] = form_of(self.task)
-            step, most, looks = "write_labelled", most + ANSWER * (lesson.size + 1), 0
+            step, most, looks = "write_labelled", most + self.answered_tokens(lesson.size), 0
         ahead = self.label_bounds(lesson.size, votes=looks)
         found = await self.say(step, values, ask, plan, most_tokens=most, ahead=ahead)
         assert isinstance(found, Texts)

@@ -8,6 +8,7 @@ from typing import Any
 from elad_exp.protocols import Task
 from elad_exp.teachers.lessons.auggpt import AugGPTTeacher
 from elad_exp.teachers.lessons.base import LessonTeacher
+from elad_exp.teachers.lessons.corpus import CorpusTeacher
 from elad_exp.teachers.lessons.evokd import EvoKDTeacher
 from elad_exp.teachers.lessons.grammar import GrammarSpeaker
 from elad_exp.teachers.lessons.model import ModelSpeaker
@@ -17,8 +18,8 @@ BY_MODEL: dict[str, type[LessonTeacher]] = {"evokd": EvoKDTeacher, "auggpt": Aug
 """Methods that a language model can answer, by the name in results."""
 _OF_METHODS = frozenset(
     (
-        "texts", "lesson_size", "text_tokens", "near_duplicates", "easy_fraction", "analyse",
-        "show_right", "one_call", "votes", "init", "init_rounds",
+        "texts", "lesson_size", "text_tokens", "answer_tokens", "near_duplicates",
+        "easy_fraction", "analyse", "show_right", "one_call", "votes", "init", "init_rounds",
     )
 )  # fmt: skip
 """Settings of methods; the others are the model's."""
@@ -34,6 +35,11 @@ def evokd_oracle(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> 
 def evokd(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
     """EvoKD by a language model; `given` are settings of `EvoKDTeacher` and `LanguageModel`."""
     return _by_model(EvoKDTeacher, task, gold, seed=seed, given=given)
+
+
+def corpus(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
+    """EvoKD by real texts that are held back; `given` are settings of `CorpusTeacher`."""
+    return CorpusTeacher(task, gold, seed=seed, **given)
 
 
 def auggpt(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:

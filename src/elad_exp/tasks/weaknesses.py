@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from elad_exp.entities import from_answer
 from elad_exp.types import Record
 
 NONE = "none"
@@ -70,6 +72,48 @@ def analyse(
     confusions = _confusions(evidence, compared)
     missing = _missing(evidence, phenomena)
     return Weaknesses(confusions, missing, _sentence(confusions, missing))
+
+
+def replied(found: Weaknesses) -> dict[str, Any]:
+    """As a teacher replies it to the step `analyse` of a lesson."""
+    return {
+        "confused": [
+            {"right": c.right, "predicted": c.predicted, "evidence": list(c.evidence)}
+            | {"score": c.score}
+            for c in found.confusions
+        ],
+        "missing": [
+            {"phenomenon": m.phenomenon, "evidence": list(m.evidence), "score": m.score}
+            for m in found.phenomena
+        ],
+        "text": found.text,
+    }
+
+
+def compared_labels(right: str, predicted: str | None) -> list[tuple[str, str]]:
+    """One pair of labels; a prediction that could not be read is `none`."""
+    return [(right, NONE if predicted is None else predicted)]
+
+
+def compared_entities(right: str, predicted: str | None) -> list[tuple[str, str]]:
+    """Of canonical answers (see `elad_exp.entities`) a pair of types for each entity and each one
+    that was made up.
+
+    An entity whose bounds are missed was predicted as the other type that lies over it, or as
+    `none`; what is no entity, but predicted as one, is `none` on the right side.
+    """
+    gold, found = (
+        {(s.start, s.end): s.type for s in from_answer(answer or "[]")}
+        for answer in (right, predicted)
+    )
+    pairs: list[tuple[str, str]] = []
+    met: set[tuple[int, int]] = set()
+    for bounds, kind in gold.items():
+        over = [place for place in found if place[0] < bounds[1] and bounds[0] < place[1]]
+        met.update(over)
+        wrong = next((found[place] for place in over if found[place] != kind), NONE)
+        pairs.append((kind, found.get(bounds, wrong)))
+    return [*pairs, *((NONE, kind) for place, kind in found.items() if place not in met)]
 
 
 def _confusions(
