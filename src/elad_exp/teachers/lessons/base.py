@@ -226,6 +226,7 @@ class LessonTeacher(ABC):
         *,
         parents: Sequence[str],
         origin: str = "synthetic",
+        reason: str = "",
     ) -> Annotation:
         """A text with the answers that were given to it; the first one counts if all are one.
 
@@ -234,12 +235,13 @@ class LessonTeacher(ABC):
             said: As prompts show answers; None where none came.
             parents: Ids of what it was made from.
             origin: Of its sample.
+            reason: Why it cannot be used, where that is known already.
         """
         sample = Sample(sample_id(text), text, (), origin, tuple(parents))
         read_as = [
             None if s is None else self.task.parse(sample, f"Answer: {s}").answer for s in said
         ]
-        reason = self.unusable(text)
+        reason = self.unusable(text) or reason
         if reason:
             pass
         elif None in said:

@@ -13,13 +13,9 @@ from typing import Any
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.teachers.annotator import Ask, Lesson
-from elad_exp.teachers.lessons.auggpt import (
-    not_of_spans,
-    of_dataset,
-    paraphrases,
-    rephrased,
-)
+from elad_exp.teachers.lessons.auggpt import not_of_spans, rephrased
 from elad_exp.teachers.lessons.base import ANSWER, LessonTeacher
+from elad_exp.teachers.lessons.sources import of_dataset, of_each
 from elad_exp.teachers.lessons.speaker import Speaker
 from elad_exp.teachers.lessons.steps import (
     Analysis,
@@ -109,7 +105,7 @@ class EvoKDTeacher(LessonTeacher):
     async def lessons(self, query: Query, ask: Ask) -> Sequence[Lesson]:
         """The lessons of a round, each with the weaknesses that it is aimed at."""
         if self.init and query.round <= self.init_rounds and of_dataset(query):
-            return paraphrases(query, texts=self.texts)
+            return of_each(query, texts=self.texts, name="paraphrases")
         analysis = await self._analysed(query, ask) if self.analyse else None
         shown = [item.sample.question for item in query.items[:EXAMPLES]]
         lessons: list[Lesson] = []
