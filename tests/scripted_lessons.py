@@ -8,13 +8,16 @@ from typing import Any
 
 from elad_exp.rng import generator
 from elad_exp.types import Explanation, Sample
+from tests.helpers_openai import Server
 
 NUMBERED = re.compile(r"^\d+\. (.*)$", re.MULTILINE)
+PRICE = 1e-6
+"""Dollars a token."""
 PREDICTION = re.compile(r"^(\d+)\. right: (.*?) \| said: (.*?) \| ", re.MULTILINE)
 
 
 class ScriptedLessons:
-    """Answers `analyse`, `write`, `label` and `rephrase`; each text that it writes is new."""
+    """Answers every step; each text that it writes is new."""
 
     def __init__(self, task: Any) -> None:
         self.task, self.written = task, 0
@@ -50,6 +53,24 @@ class ScriptedLessons:
         drawn = [text for text in self._texts(80, 0) if self._said(text) == wanted]
         return {"texts": drawn[:n]}
 
+    def imagine(self, prompt: str) -> dict[str, Any]:
+        wanted = re.search(r"The class: (\w+)", prompt).group(1)
+        n = int(re.search(r"Write (\d+) texts", prompt).group(1))
+        drawn = [text for text in self._texts(80, 0) if self._said(text) == wanted]
+        return {"texts": drawn[:n]}
+
+    def rewrite(self, prompt: str) -> dict[str, Any]:
+        self.written += 1
+        text = re.search(r"The text:\n(.*)\n", prompt).group(1)
+        n = int(re.search(r"Write (\d+) new texts", prompt).group(1))
+        return {"texts": [f"On page {self.written}, line {k}: {text}" for k in range(n)]}
+
+    def name(self, prompt: str) -> dict[str, Any]:
+        self.written += 1
+        kinds = re.findall(r"^- (\w+): ", prompt.partition("by type:")[2], re.MULTILINE)
+        names = [f"Quor{self.written}x{k}" for k in range(5)]
+        return {"entities": [{"type": kind, "names": names} for kind in kinds]}
+
     def _texts(self, easy: int, hard: int) -> list[str]:
         self.written += 1
         return self.task.written(easy, hard, None, generator(self.written, "script"))
@@ -65,4 +86,21 @@ STEPS = {
     "You write": "write",
     "You give": "label",
     "You rephrase": "rephrase",
+    "You imagine": "imagine",
+    "You rewrite": "rewrite",
+    "You name": "name",
 }
+
+
+def asked(server: Server, teacher: str = "evokd") -> list[str]:
+    """Overrides for a teacher that asks the server."""
+    return [
+        f"teacher={teacher}",
+        "teacher.model=openai/scripted",
+        f"teacher.api_base={server.url}",
+        f"teacher.prompt_usd={PRICE}",
+        f"teacher.completion_usd={PRICE}",
+        "teacher.longest_pause_s=0.02",
+        # In the order of the script's faults.
+        "teacher.concurrency=1",
+    ]

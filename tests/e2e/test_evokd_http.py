@@ -20,24 +20,10 @@ from elad_exp.rundir import read_lines
 from tests.helpers_litellm import QUIET
 from tests.helpers_main import LESSONS, bought, result
 from tests.helpers_openai import Fault, Server, serve
-from tests.scripted_lessons import ScriptedLessons
+from tests.scripted_lessons import PRICE, ScriptedLessons, asked
 
 pytestmark = QUIET
 SMALL = ["+experiment=evokd_quickstart", *LESSONS]
-PRICE = 1e-6
-
-
-def asked(server: Server, teacher: str = "evokd") -> list[str]:
-    return [
-        f"teacher={teacher}",
-        "teacher.model=openai/scripted",
-        f"teacher.api_base={server.url}",
-        f"teacher.prompt_usd={PRICE}",
-        f"teacher.completion_usd={PRICE}",
-        "teacher.longest_pause_s=0.02",
-        # In the order of the script's faults.
-        "teacher.concurrency=1",
-    ]
 
 
 def go(path: Path, *overrides: str, script: type = ScriptedLessons) -> tuple[int, Server]:

@@ -123,7 +123,7 @@ def test_every_experiment_is_listed_with_what_it_needs_and_takes() -> None:
         ("+experiment=nope", "experiment=nope: there is no such option; allowed: almanac, anli"),
         ("stopping=[budget,rund]", "stopping=rund: there is no such option (did you mean stopping"),
         ("budget=3", "budget=3: the name of an option is expected; allowed: unlimited"),
-        ("teacher=null", "teacher=null: the name of an option is expected; allowed: evokd_oracle"),
+        ("teacher=null", "teacher=null: the name of an option is expected; allowed: auggpt"),
         ("budget.max_usd=abc", "budget.max_usd=abc: a number is expected, or null"),
         ("schedule.rounds=2.5", "schedule.rounds=2.5: a whole number is expected"),
         ("schedule.rounds=null", "schedule.rounds=null: a whole number is expected"),

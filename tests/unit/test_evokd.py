@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections import deque
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elad_exp.budget.budget import Limits
 from elad_exp.budget.store import Store
 from elad_exp.errors import ConfigError
-from elad_exp.protocols import Splits
 from elad_exp.rng import generator
 from elad_exp.tasks.bulletin.entities import BulletinEntitiesTask
 from elad_exp.tasks.bulletin.task import BulletinTask
@@ -26,9 +22,7 @@ from elad_exp.teachers.calling import Billed, CallFailed
 from elad_exp.teachers.lessons.evokd import EvoKDTeacher
 from elad_exp.teachers.lessons.grammar import GrammarSpeaker
 from elad_exp.teachers.lessons.made import evokd_oracle
-from elad_exp.teachers.lessons.speaker import Program
-from elad_exp.teachers.lessons.steps import BYTES_A_TOKEN, prompt_of
-from elad_exp.teachers.metered import MeteredTeacher
+from elad_exp.teachers.lessons.steps import BYTES_A_TOKEN, SCHEMAS, prompt_of
 from elad_exp.types import (
     Annotation,
     Answer,
@@ -38,35 +32,10 @@ from elad_exp.types import (
     Request,
     Sample,
     Status,
-    Usage,
     sample_id,
 )
 from tests.unit.label_toys import LabelToy, sample
-
-
-class Described(LabelToy):
-    descriptions = {"concert": "music", "market": "goods"}  # noqa: RUF012
-
-    def parse(self, sample: Sample, text: str) -> Explanation:
-        said = text.removeprefix("Answer: ").strip(" .").casefold()
-        return Explanation((), said if said in self.descriptions else None)
-
-
-class Script(Program):
-    """Replies what it is told, in order; keeps what it was asked."""
-
-    def __init__(self, *replies: Any) -> None:
-        super().__init__(seed=0)
-        self.replies, self.asked = deque(replies), []
-
-    def reply(self, step: str, plan: Any) -> dict[str, Any]:
-        raise AssertionError("see answer")
-
-    async def answer(self, step: str, request: Request, plan: Any) -> Answer:
-        self.asked.append((step, request.fields["prompt"]))
-        reply = self.replies.popleft()
-        text = reply if isinstance(reply, str) else json.dumps(reply)
-        return Answer(text, Status.OK, Usage(1, 1))
+from tests.unit.lesson_toys import Described, Script, bulletin, direct, metered
 
 
 class Scripted(EvoKDTeacher):
@@ -86,10 +55,6 @@ class Scripted(EvoKDTeacher):
 
     def write_now(self, lesson: Lesson) -> list[Annotation]:
         return asyncio.run(self.write(lesson, direct))
-
-
-async def direct(request: Request, call: Any, recorded: Any = None) -> Answer:
-    return await call()
 
 
 def studied(*pairs: tuple[str, str | None]) -> Query:
@@ -282,7 +247,14 @@ VERSIONS = {
     "write_labelled": "0aecb7892e59",
     "label": "5c6773bb5255",
     "rephrase": "be03e1bd9732",
+    "imagine": "b788dcea46c3",
+    "rewrite": "2089d929e9b9",
+    "name": "0ffb6160495f",
 }
+
+
+def test_every_step_has_a_prompt() -> None:
+    assert VERSIONS.keys() == SCHEMAS.keys()
 
 
 @pytest.mark.parametrize("step", VERSIONS)
@@ -291,12 +263,6 @@ def test_prompts_have_a_version(step: str) -> None:
 
 
 # -- the program that wrote the bulletin ---------------------------------------------------------
-
-
-@cache
-def bulletin(kind: type = BulletinTask) -> tuple[Any, Splits]:
-    task = kind(n_pool=200, n_dev=5, n_test=5)
-    return task, task.load()
 
 
 def predictions(kind: type, n: int = 24) -> Query:
@@ -309,13 +275,6 @@ def predictions(kind: type, n: int = 24) -> Query:
         QueryItem(s, Explanation((), p), known=g) for s, p, g in zip(pool, said, gold, strict=True)
     )
     return Query(1, tuple(items))
-
-
-def metered(store: Store, teacher: LessonAnnotator, **limits: Any) -> MeteredTeacher:
-    store.begin("run")
-    return MeteredTeacher(
-        teacher, store=store, limits=Limits(**limits), run_id="run", wall_clock=lambda: 0.0
-    )
 
 
 @pytest.mark.parametrize("kind", [BulletinTask, BulletinEntitiesTask])

@@ -36,7 +36,7 @@ from elad_exp.selectors.shots import first_query
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.build_encoder import BuiltEncoder
 from elad_exp.student.speed import Speeds, measure
-from elad_exp.teachers.annotator import Annotator, LessonAnnotator
+from elad_exp.teachers.annotator import Annotator, LessonAnnotator, PoolAnnotator
 from elad_exp.types import QueryItem
 
 
@@ -83,6 +83,8 @@ class Planner:
         splits = task.load()
         teacher: Annotator = complete(config.teacher, task=task, gold=splits.gold, seed=config.seed)
         teacher.check_price(limits)
+        if isinstance(teacher, PoolAnnotator):
+            teacher.serve(splits.pool, tuple)
         selector = build(config.selector)
         needs = selector.needs
         check_needs(needs, config.selection.also_score, task, splits.pool[0])

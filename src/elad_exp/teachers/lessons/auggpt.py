@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.teachers.annotator import Ask, Lesson
 from elad_exp.teachers.lessons.base import LessonTeacher
+from elad_exp.teachers.lessons.sources import of_each
 from elad_exp.teachers.lessons.steps import Batch, spoken
-from elad_exp.types import Annotation, Query, QueryItem, Sample
+from elad_exp.types import Annotation, Query, Sample
 
 
 class AugGPTTeacher(LessonTeacher):
@@ -28,29 +29,11 @@ class AugGPTTeacher(LessonTeacher):
         return not_of_spans(f"teacher={self.name}", task)
 
     async def lessons(self, query: Query, ask: Ask) -> Sequence[Lesson]:
-        return paraphrases(query, texts=self.texts)
+        return of_each(query, texts=self.texts, name="paraphrases")
 
     async def written(self, lesson: Lesson, ask: Ask) -> list[Annotation]:
         """See `LessonTeacher.write`."""
         return await rephrased(self, lesson, ask)
-
-
-def paraphrases(query: Query, *, texts: int) -> list[Lesson]:
-    """A lesson for each text of the dataset that is queried, `texts` paraphrases in all."""
-    items = of_dataset(query)
-    lessons = []
-    for number, item in enumerate(items):
-        size = texts // len(items) + (number < texts % len(items))
-        if size:
-            plan = {
-                "round": query.round,
-                "number": number,
-                "size": size,
-                "source": item.sample.to_dict(),
-                "known": item.known,
-            }
-            lessons.append(Lesson(f"paraphrases-{query.round}-{number}", size, plan))
-    return lessons
 
 
 def not_of_spans(setting: str, task: Task) -> list[str]:
@@ -61,11 +44,6 @@ def not_of_spans(setting: str, task: Task) -> list[str]:
         f"{setting}: a new text does not keep the entities of task {task.name!r}; choose "
         "teacher=llm_da, or a dataset of labelled texts"
     ]
-
-
-def of_dataset(query: Query) -> list[QueryItem]:
-    """Items that no teacher has written."""
-    return [item for item in query.items if item.sample.origin != "synthetic"]
 
 
 async def rephrased(teacher: LessonTeacher, lesson: Lesson, ask: Ask) -> list[Annotation]:

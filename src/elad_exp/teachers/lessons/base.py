@@ -245,6 +245,7 @@ class LessonTeacher(ABC):
         parents: Sequence[str],
         origin: str = SYNTHETIC,
         aim: str = "",
+        reason: str = "",
     ) -> Annotation:
         """A text with the answers that were given to it; the first one counts if all are one.
 
@@ -254,12 +255,13 @@ class LessonTeacher(ABC):
             parents: Ids of what it was made from.
             origin: Of its sample.
             aim: What it was asked for as, see `Annotation`.
+            reason: Why it cannot be used, where that is known already.
         """
         sample = self.sample(text, parents=parents, origin=origin)
         read_as = [
             None if s is None else self.task.parse(sample, f"Answer: {s}").answer for s in said
         ]
-        reason = self.unusable(text)
+        reason = self.unusable(text) or reason
         if reason:
             pass
         elif None in said:

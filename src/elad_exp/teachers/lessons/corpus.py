@@ -212,8 +212,9 @@ class CorpusTeacher(EvoKDTeacher):
         return filled(planned, easy, hard)
 
     def sample(self, text: str, *, parents: Sequence[str], origin: str) -> Sample:
-        """The dataset's."""
-        return self.corpus.texts[sample_id(text)].sample
+        """The dataset's; of a text that it does not have (those of a plan) one like it."""
+        own = self.corpus.texts.get(sample_id(text))
+        return own.sample if own else super().sample(text, parents=parents, origin=origin)
 
 
 def filled(planned: Sequence[Lesson], easy: Sequence[Text], hard: Sequence[Text]) -> list[Lesson]:

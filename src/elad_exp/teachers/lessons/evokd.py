@@ -13,13 +13,9 @@ from typing import Any
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.teachers.annotator import Ask, Lesson
-from elad_exp.teachers.lessons.auggpt import (
-    not_of_spans,
-    of_dataset,
-    paraphrases,
-    rephrased,
-)
+from elad_exp.teachers.lessons.auggpt import not_of_spans, rephrased
 from elad_exp.teachers.lessons.base import LessonTeacher
+from elad_exp.teachers.lessons.sources import of_dataset, of_each
 from elad_exp.teachers.lessons.speaker import Speaker
 from elad_exp.teachers.lessons.steps import (
     Analysis,
@@ -114,7 +110,7 @@ class EvoKDTeacher(LessonTeacher):
         """
         if self.init and query.round <= self.init_rounds and of_dataset(query):
             self.notes = {"no_analysis": f"paraphrases of the first examples (init={self.init})"}
-            return paraphrases(query, texts=self.texts)
+            return of_each(query, texts=self.texts, name="paraphrases")
         found = await self._analysed(query, ask)
         analysis = found if isinstance(found, Analysis) else None
         self.notes |= {"analysis": analysis.model_dump()} if analysis else {"no_analysis": found}

@@ -21,6 +21,8 @@ from elad_exp.teachers.lessons.steps import (
     Confused,
     Labelled,
     Missing,
+    Names,
+    NamesOfType,
     Texts,
     evidence_text,
     prompt_of,
@@ -106,6 +108,8 @@ class _Replies:
         schema = SCHEMAS[self._steps[request.fields["prompt_version"]]]
         if schema is Analysis:
             return self._analysis(request)
+        if schema is Names:
+            return self._names()
         task = self.teacher.task
         if schema is not Answers:
             self._written = list(islice(self._items, self.size))
@@ -117,6 +121,12 @@ class _Replies:
             return {"texts": made}
         texts: dict[str, Any] = {"easy": [], "hard": made}
         return texts | ({"answers": answers} if schema is Labelled else {})
+
+    def _names(self) -> dict[str, Any]:
+        """So many as fit, of two words each."""
+        kinds = list(self.teacher.descriptions)
+        of_type = [f"{WORD} {WORD} {n}" for n in range(10)]
+        return Names(entities=[NamesOfType(type=k, names=of_type) for k in kinds]).model_dump()
 
     def _analysis(self, request: Request) -> dict[str, Any]:
         if self.longest:

@@ -11,15 +11,25 @@ from elad_exp.teachers.lessons.base import LessonTeacher
 from elad_exp.teachers.lessons.corpus import CorpusTeacher
 from elad_exp.teachers.lessons.evokd import EvoKDTeacher
 from elad_exp.teachers.lessons.grammar import GrammarSpeaker
+from elad_exp.teachers.lessons.llm_da import LLMDATeacher
 from elad_exp.teachers.lessons.model import ModelSpeaker
+from elad_exp.teachers.lessons.zerogen import ZeroGenTeacher
 from elad_exp.types import GoldBook
 
-BY_MODEL: dict[str, type[LessonTeacher]] = {"evokd": EvoKDTeacher, "auggpt": AugGPTTeacher}
+_METHODS: tuple[type[LessonTeacher], ...] = (
+    EvoKDTeacher,
+    AugGPTTeacher,
+    ZeroGenTeacher,
+    LLMDATeacher,
+)
+BY_MODEL = {method.name: method for method in _METHODS}
 """Methods that a language model can answer, by the name in results."""
 _OF_METHODS = frozenset(
     (
         "texts", "lesson_size", "text_tokens", "answer_tokens", "near_duplicates",
-        "easy_fraction", "analyse", "show_right", "one_call", "votes", "init", "init_rounds",
+        "easy_fraction", "analyse",
+        "show_right", "one_call", "votes", "init", "init_rounds", "describe", "rewrite_fraction",
+        "new_names",
     )
 )  # fmt: skip
 """Settings of methods; the others are the model's."""
@@ -45,6 +55,16 @@ def corpus(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> Lesson
 def auggpt(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
     """AugGPT; `given` are settings of `AugGPTTeacher` and `LanguageModel`."""
     return _by_model(AugGPTTeacher, task, gold, seed=seed, given=given)
+
+
+def zerogen(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
+    """ZeroGen; `given` are settings of `ZeroGenTeacher` and `LanguageModel`."""
+    return _by_model(ZeroGenTeacher, task, gold, seed=seed, given=given)
+
+
+def llm_da(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
+    """LLM-DA; `given` are settings of `LLMDATeacher` and `LanguageModel`."""
+    return _by_model(LLMDATeacher, task, gold, seed=seed, given=given)
 
 
 def by_recording(

@@ -1,6 +1,7 @@
-"""The steps of a lesson as prompts and as replies: analyse, write, label (EvoKD, 2403.06414).
+"""The steps of a lesson as prompts and as replies: analyse, write, label (EvoKD, 2403.06414), and
+those of the methods that it is compared with.
 
-What the paper leaves open is ours: the prompts, the JSON, and what is kept of a reply.
+What the papers leave open is ours: the prompts, the JSON, and what is kept of a reply.
 """
 
 from __future__ import annotations
@@ -83,6 +84,19 @@ class Batch(BaseModel):
     texts: list[str]
 
 
+class NamesOfType(BaseModel):
+    """Entities of one type."""
+
+    type: str
+    names: list[str]
+
+
+class Names(BaseModel):
+    """New entities, by type."""
+
+    entities: list[NamesOfType]
+
+
 class Answers(BaseModel):
     """One for each text."""
 
@@ -95,6 +109,9 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "write_labelled": Labelled,
     "label": Answers,
     "rephrase": Batch,
+    "imagine": Batch,
+    "rewrite": Batch,
+    "name": Names,
 }
 """What each step replies."""
 

@@ -1,0 +1,54 @@
+"""Lessons that make new texts of labelled ones: which those are, and how many each gets."""
+
+from __future__ import annotations
+
+from elad_exp.errors import ConfigError
+from elad_exp.teachers.annotator import Lesson
+from elad_exp.types import SYNTHETIC, Query, QueryItem
+
+
+def of_each(query: Query, *, texts: int, name: str) -> list[Lesson]:
+    """A lesson for each text of the dataset that is queried, of `texts` new ones in all.
+
+    Args:
+        query: See `labelled`.
+        texts: Shared out evenly; of what is left over the first texts get one more.
+        name: What the new texts are called in the names of lessons.
+
+    Raises:
+        ConfigError: See `labelled`.
+    """
+    items = labelled(query)
+    lessons = []
+    for number, item in enumerate(items):
+        size = texts // len(items) + (number < texts % len(items))
+        if size:
+            plan = {
+                "round": query.round,
+                "number": number,
+                "size": size,
+                "source": item.sample.to_dict(),
+                "known": item.known,
+            }
+            lessons.append(Lesson(f"{name}-{query.round}-{number}", size, plan))
+    return lessons
+
+
+def labelled(query: Query) -> list[QueryItem]:
+    """Items of the dataset, with their known answers.
+
+    Raises:
+        ConfigError: One has none: candidates that are not annotated were queried.
+    """
+    items = of_dataset(query)
+    if any(item.known is None for item in items):
+        raise ConfigError(
+            "selection.among=pool: this teacher makes new texts of labelled ones; set "
+            "selection.among=annotated and selector=given"
+        )
+    return items
+
+
+def of_dataset(query: Query) -> list[QueryItem]:
+    """Items that no teacher has written."""
+    return [item for item in query.items if item.sample.origin != SYNTHETIC]
