@@ -27,7 +27,10 @@ def statuses(annotations: Sequence[Annotation]) -> dict[str, int]:
     return dict(Counter(str(a.status) for a in annotations))
 
 
-def bought(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
+def bought(
+    query: Query, annotations: Sequence[Annotation], told: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What a purchase amounts to; of what else is `told` of it, what is not empty."""
     audit_ids = {item.sample.id for item in query.items if item.audit}
     checked = [a for a in annotations if a.checked]
 
@@ -45,6 +48,7 @@ def bought(query: Query, annotations: Sequence[Annotation]) -> dict[str, Any]:
         "status": statuses(annotations),
         "acceptance_audit": rate(True),
         "acceptance_selected": rate(False),
+        **{name: own for name, own in (told or {}).items() if own},
     }
 
 

@@ -351,14 +351,12 @@ class Rounds:
             if unit != "wall_s"
         }
         audit = audit_teacher(query, annotations, self.task, self.splits.gold)
-        beside = {
+        told = {
             "notes": self.teacher.last_notes,
             "drift": drift_of(self.task, self.pool, annotations),
         }
         self._add_to_snapshot(
-            bought=bought(query, annotations)
-            | {"teacher": audit, "spent": delta}
-            | {name: told for name, told in beside.items() if told},
+            bought=bought(query, annotations, told) | {"teacher": audit, "spent": delta},
             select=teacher_separation(query, annotations) or None,
             seconds=self.clock.take("annotate"),
         )

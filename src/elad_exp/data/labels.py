@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from elad_exp.data.collate import IGNORE, Encoded, padded
-from elad_exp.types import Annotation
+from elad_exp.types import SYNTHETIC, Annotation
 
 
 class LabelEncoder:
@@ -38,7 +38,7 @@ class LabelEncoder:
             ids = self.ids(annotation)
             fits = len(ids) <= self.max_length
             labels = tuple(self.labels(annotation, len(ids))) if fits else ()
-            synthetic = annotation.sample.origin == "synthetic"
+            synthetic = annotation.sample.origin == SYNTHETIC
             self._made[key] = Encoded(tuple(ids), labels, synthetic=synthetic) if fits else None
         return self._made[key]
 

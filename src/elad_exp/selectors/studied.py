@@ -9,7 +9,7 @@ import numpy as np
 from elad_exp.errors import ConfigError
 from elad_exp.selectors.base import attempt_of, query_item, shuffled
 from elad_exp.selectors.components import ATTEMPT
-from elad_exp.types import Candidate, QueryItem
+from elad_exp.types import SYNTHETIC, Candidate, QueryItem
 
 
 class PredictionsSelector:
@@ -69,8 +69,8 @@ class GivenSelector:
     ) -> list[QueryItem]:
         """See `protocols.Selector`."""
         drawn = shuffled(candidates, n, rng)
-        own = [c for c in drawn if c.sample.origin != "synthetic"]
-        others = [c for c in drawn if c.sample.origin == "synthetic"]
+        own = [c for c in drawn if c.sample.origin != SYNTHETIC]
+        others = [c for c in drawn if c.sample.origin == SYNTHETIC]
         return [query_item(candidate) for candidate in [*in_turn(own), *in_turn(others)][:n]]
 
 
