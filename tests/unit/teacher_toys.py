@@ -112,7 +112,8 @@ class Scripted:
 def metered(store, annotator, *, run_id="run", **options):
     limits = Limits(**{k: options.pop(k) for k in list(options) if k.startswith("max_")})
     clock = options.pop("wall_clock", lambda: 1.0)
-    annotator.shares_cache = options.pop("share_cache", annotator.shares_cache)
+    if "share_cache" in options:
+        annotator.shares_cache = options.pop("share_cache")
     return MeteredTeacher(
         annotator, store=store, limits=limits, run_id=run_id, wall_clock=clock, **options
     )

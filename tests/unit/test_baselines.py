@@ -92,7 +92,7 @@ def test_paraphrases_keep_the_label_of_what_they_say_anew() -> None:
     assert reasons(found) == [
         "",
         "an empty text",
-        "600 bytes, more than 512: set teacher.text_tokens",
+        "longer than teacher.text_tokens allows: 600 bytes, more than 512",
         "",
     ]
     assert [a.sample.question for a in found if not a.reason] == ["A song by Mira.", "Mira sings."]

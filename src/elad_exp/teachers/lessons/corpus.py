@@ -126,9 +126,10 @@ class CorpusTeacher(EvoKDTeacher):
         self._groups: Ranked = {}
 
     def problems(self, task: Task) -> list[str]:
-        if self.init is None:
-            return []
-        return [f"teacher.init={self.init}: a corpus has no paraphrases; set it to null"]
+        found = super().problems(task)
+        if self.init is not None:
+            found.append(f"teacher.init={self.init}: a corpus has no paraphrases; set it to null")
+        return found
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.teachers.annotator import Ask, Lesson
 from elad_exp.teachers.lessons.auggpt import not_of_spans, rephrased
@@ -77,24 +76,21 @@ class EvoKDTeacher(LessonTeacher):
         **given: Any,
     ) -> None:
         self.name = name  # type: ignore[misc]
-        self.init, self.init_rounds = init, init_rounds
-        super().__init__(task, gold, speaker, **given)
-        problems = []
-        if init not in (None, "auggpt"):
-            problems.append(f"teacher.init={init}: choose auggpt or null")
-        if init_rounds < 1:
-            problems.append(f"teacher.init_rounds={init_rounds}: must be at least 1")
-        if votes < 1:
-            problems.append(f"teacher.votes={votes}: must be at least 1")
-        if not 0 <= easy_fraction <= 1:
-            problems.append(f"teacher.easy_fraction={easy_fraction}: must be 0 to 1")
-        if problems:
-            raise ConfigError("; ".join(problems))
         self.easy_fraction, self.analyse, self.show_right = easy_fraction, analyse, show_right
         self.one_call, self.votes = one_call, votes
+        self.init, self.init_rounds = init, init_rounds
+        super().__init__(task, gold, speaker, **given)
 
     def problems(self, task: Task) -> list[str]:
-        return not_of_spans(f"teacher.init={self.init}", task) if self.init else []
+        least = {"votes": self.votes, "init_rounds": self.init_rounds}
+        found = [f"teacher.{k}={v}: must be at least 1" for k, v in least.items() if v < 1]
+        if not 0 <= self.easy_fraction <= 1:
+            found.append(f"teacher.easy_fraction={self.easy_fraction}: must be 0 to 1")
+        if self.init not in (None, "auggpt"):
+            found.append(f"teacher.init={self.init}: choose auggpt or null")
+        elif self.init:
+            found += not_of_spans(f"teacher.init={self.init}", task)
+        return found
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from elad_exp.budget.budget import Limits
 from elad_exp.teachers.calling import Calling
-from elad_exp.teachers.lessons.steps import prompt_of, reply_text
+from elad_exp.teachers.lessons.steps import BYTES_A_TOKEN, prompt_of, reply_text
 from elad_exp.teachers.tokens import TOKENIZER, count_tokens
 from elad_exp.types import Answer, Request, Status, Usage
 
@@ -127,8 +127,8 @@ class Program(ABC):
         return count_tokens(text)
 
     def longest_text(self, text_tokens: int) -> str:
-        # A quarter more, because what one text leaves another may take.
-        return " ".join(["xxxx"] * (text_tokens * 5 // 4))
+        # More, because what others of its lesson leave it may take, up to the bytes of a text.
+        return " ".join(["xxxx"] * (text_tokens * BYTES_A_TOKEN // 5))
 
     def read_bound(self, prompt: str, *, texts: int, text_tokens: int) -> int:
         # Of every text its number as well.
