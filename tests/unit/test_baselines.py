@@ -181,7 +181,7 @@ def test_what_shapes_the_edits_is_in_the_results(tmp_path: Path) -> None:
 @pytest.mark.parametrize("alpha", [0, -0.1, 1.1])
 def test_rates_out_of_range_are_refused(alpha: float) -> None:
     with pytest.raises(ConfigError, match=f"teacher.alpha={alpha}: must be above 0"):
-        eda(TASK, alpha=alpha)
+        eda(TASK, alpha=alpha, texts=0)
     with pytest.raises(DataError, match="no such file"):
         eda(TASK, synonyms="nowhere.txt")
 
@@ -373,8 +373,8 @@ def test_entities_are_found_again(text: str, quoted: Any, expected: Any) -> None
         (
             LLMDATeacher,
             ENTITIES,
-            {"rewrite_fraction": -1, "new_names": 0},
-            "rewrite_fraction=-1: .*; teacher.new_names=0: must be at least 1",
+            {"rewrite_fraction": -1, "new_names": 0, "texts": 0},
+            "texts=0: .*rewrite_fraction=-1: .*; teacher.new_names=0: must be at least 1",
         ),
     ],
 )

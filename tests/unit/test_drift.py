@@ -111,16 +111,23 @@ def closed(pool: Pool, round_: int, *bought: Annotation) -> dict[str, Any]:
     return drift_of(EvenTask(), pool, bought)
 
 
-def test_of_a_purchase_the_usable_new_texts_count_and_round_0_is_the_seed() -> None:
+def test_of_a_purchase_the_usable_new_texts_count() -> None:
     pool = Pool([sample("unlabelled")])
-    assert closed(pool, 0, annotated("red fish"), written("bought too", ok=False)) == {}
+    assert closed(pool, 0, annotated("red fish"), written("not usable", ok=False)) == {}
     new = written("red bird", "yes"), written("never", ok=False), annotated("a bird")
-    second = closed(pool, 1, *new)
-    assert second["texts"] == 1
-    assert second["classes"] == {"yes": 1.0, "no": 0.0}
-    assert second["new_words"] == 0.0  # "bird" came with what was bought beside it
-    third = closed(pool, 2, written("a red bird", "no"))
-    assert third["seed_distance"] > 0  # what was written in round 1 is no seed text
-    assert third["new_words"] == 0.0
-    same = closed(pool, 3, written("red fish!", "no"))
-    assert same["seed_distance"] == 0.0
+    found = closed(pool, 1, *new)
+    assert found["texts"] == 1
+    assert found["classes"] == {"yes": 1.0, "no": 0.0}
+    assert found["new_words"] == 0.0  # "bird" came with what was bought beside it
+
+
+def test_seed_texts_are_those_given_in_round_0() -> None:
+    pool = Pool([sample("unlabelled")])
+    first = closed(pool, 0, annotated("red fish"), written("blue sky", "yes"))
+    assert first["seed_distance"] == 1.0
+    closed(pool, 1, annotated("a bird"), written("a song", "yes"))
+    distances = [
+        closed(pool, n, written(text, "no"))["seed_distance"]
+        for n, text in enumerate(("blue sky!", "a bird!", "a song!", "red fish!"), 2)
+    ]
+    assert distances == [1.0, 1.0, 1.0, 0.0]

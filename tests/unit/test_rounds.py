@@ -87,6 +87,17 @@ def test_a_snapshot_shows_what_had_been_spent_when_it_was_measured() -> None:
     assert [x["spent"]["annotations"] for x in rounds.journal.rounds] == [0, 20, 30, 40]
 
 
+def test_a_line_tells_what_the_teacher_noted_of_its_purchase_if_anything() -> None:
+    rounds = make(rounds=2)
+    run(rounds)
+    assert {"notes", "drift"}.isdisjoint(rounds.journal.rounds[0]["bought"])
+    noting = FakeTeacher()
+    noting.last_notes = {"studied": 3}
+    rounds = make(rounds=2, teacher=noting)
+    run(rounds)
+    assert rounds.journal.rounds[0]["bought"]["notes"] == {"studied": 3}
+
+
 def test_the_initial_query_is_equal_for_all_selectors() -> None:
     found = []
     for selector in (RandomSelector(), ComponentSelector("step_entropy")):

@@ -107,7 +107,7 @@ class LessonTeacher(ABC):
         self.notes: dict[str, Any] = {}
 
     def problems(self, task: Task) -> list[str]:
-        """Why this teacher cannot teach a task."""
+        """Why this teacher, with its settings, cannot teach a task; asked while it is made."""
         return []
 
     @property

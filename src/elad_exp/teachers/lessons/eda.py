@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elad_exp.entities import Place, from_answer, to_answer
-from elad_exp.errors import ConfigError
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.rng import generator
 from elad_exp.teachers.annotator import Ask, Lesson
@@ -59,6 +58,7 @@ class EDATeacher(LessonTeacher):
         synonyms: str | None = None,
         near_duplicates: bool = False,
     ) -> None:
+        self.alpha = alpha
         super().__init__(
             task,
             gold,
@@ -67,10 +67,12 @@ class EDATeacher(LessonTeacher):
             texts=texts,
             near_duplicates=near_duplicates,
         )
-        if not 0 < alpha <= 1:
-            raise ConfigError(f"teacher.alpha={alpha}: must be above 0 and at most 1")
-        self.alpha = alpha
         self.synonyms = {} if synonyms is None else read_synonyms(synonyms)
+
+    def problems(self, task: Task) -> list[str]:
+        if 0 < self.alpha <= 1:
+            return []
+        return [f"teacher.alpha={self.alpha}: must be above 0 and at most 1"]
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from itertools import cycle
 from typing import Any
 
 from elad_exp.entities import Span, from_answer, mentions, to_answer
-from elad_exp.errors import ConfigError
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.rng import generator
 from elad_exp.teachers.annotator import Ask, Lesson
@@ -67,23 +66,21 @@ class LLMDATeacher(LessonTeacher):
         near_duplicates: bool = False,
         **given: Any,
     ) -> None:
-        super().__init__(task, gold, speaker, near_duplicates=near_duplicates, **given)
-        problems = []
-        if not 0 <= rewrite_fraction <= 1:
-            problems.append(f"teacher.rewrite_fraction={rewrite_fraction}: must be 0 to 1")
-        if new_names < 1:
-            problems.append(f"teacher.new_names={new_names}: must be at least 1")
-        if problems:
-            raise ConfigError("; ".join(problems))
         self.rewrite_fraction, self.new_names = rewrite_fraction, new_names
+        super().__init__(task, gold, speaker, near_duplicates=near_duplicates, **given)
 
     def problems(self, task: Task) -> list[str]:
-        if isinstance(task, SpanTask):
-            return []
-        return [
-            f"teacher={self.name}: task {task.name!r} has no entities; choose teacher=auggpt, or a "
-            "dataset of entities, e.g. bulletin_entities"
-        ]
+        found = []
+        if not isinstance(task, SpanTask):
+            found.append(
+                f"teacher={self.name}: task {task.name!r} has no entities; choose teacher=auggpt, "
+                "or a dataset of entities, e.g. bulletin_entities"
+            )
+        if not 0 <= self.rewrite_fraction <= 1:
+            found.append(f"teacher.rewrite_fraction={self.rewrite_fraction}: must be 0 to 1")
+        if self.new_names < 1:
+            found.append(f"teacher.new_names={self.new_names}: must be at least 1")
+        return found
 
     @property
     def settings(self) -> dict[str, Any]:
