@@ -88,7 +88,7 @@ def test_classes_are_balanced_and_synthetic_texts_doubted(dataset: str, tmp_path
         losses.append([x["train_loss"] for x in read_lines(path / "rounds.jsonl")[1:]])
     plain, balanced, doubted = losses
     assert balanced != plain
-    assert doubted[0] == pytest.approx(plain[0], abs=1e-4)  # only given examples yet
+    assert doubted[0] == pytest.approx(plain[0], abs=1e-3)  # only given examples yet
     assert all(doubt < full for doubt, full in zip(doubted[1:], plain[1:], strict=True))
 
 
