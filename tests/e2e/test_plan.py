@@ -136,7 +136,8 @@ def test_lessons_cost_what_is_planned(
     spent = result(tmp_path / "run")["spent"]
     expected, most, calls, annotations = numbers("tokens", shown)
     assert (calls, annotations) == (spent["calls"], spent["annotations"])
-    assert 0.75 < expected / spent["tokens"] < 1.35
+    # Of a tagger that has learnt nothing the program names so much that it is cut off.
+    assert 0.7 < expected / spent["tokens"] < 1.35
     assert spent["tokens"] < most
 
 

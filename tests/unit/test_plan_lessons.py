@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from elad_exp.plan.costs import RoundPlan
-from elad_exp.plan.lessons import another, bought, made_up
+from elad_exp.plan.lessons import another, bought, chosen, made_up
 from elad_exp.protocols import Splits, Task
+from elad_exp.selectors.combine import ComponentSelector
+from elad_exp.selectors.studied import PredictionsSelector
 from elad_exp.tasks.bulletin.entities import BulletinEntitiesTask
 from elad_exp.tasks.bulletin.task import BulletinTask
 from elad_exp.teachers.lessons.base import LessonTeacher
@@ -46,16 +48,22 @@ def bulletin(kind: type) -> tuple[Task, Splits]:
 def likely(kind: type, n: int = 24, *, number: int = 1) -> Query:
     """What a plan makes up."""
     task, splits = bulletin(kind)
-    answers = SimpleNamespace(task=task, likely=lambda s: Explanation((), splits.gold[s.id].answer))
-    return made_up(answers, splits.pool[:n], number, n)
+    answers = SimpleNamespace(
+        task=task, some=splits.pool[:n], likely=lambda s: Explanation((), splits.gold[s.id].answer)
+    )
+    return chosen(PredictionsSelector(), made_up(answers, (), n), number, n, seed=0)
 
 
 def studied(kind: type, n: int = 24, *, number: int = 1) -> Query:
-    """What a run may study: other texts, nearly all of them taken for one and the same."""
+    """What a run may study: other texts, two of three taken for one and the same."""
     _, splits = bulletin(kind)
     pool = splits.pool[100 : 100 + n]
     said = "[]" if kind is BulletinEntitiesTask else splits.gold[pool[0].id].answer
-    items = (QueryItem(s, Explanation((), said), known=splits.gold[s.id].answer) for s in pool)
+    gold = [splits.gold[s.id].answer for s in pool]
+    items = (
+        QueryItem(s, Explanation((), said if i % 3 else known), known=known)
+        for i, (s, known) in enumerate(zip(pool, gold, strict=True))
+    )
     return Query(number, tuple(items))
 
 
@@ -150,11 +158,31 @@ def _known(kind: type, sample: Sample, answer: str) -> str:
 @pytest.mark.parametrize("kind", TASKS)
 def test_half_of_what_is_made_up_is_right_and_can_be_written(kind: type) -> None:
     task, splits = bulletin(kind)
-    query = likely(kind, 9, number=3)
-    assert query.round == 3
-    right = [item.attempt.answer == item.known for item in query.items if item.attempt]
-    assert right == [False, True] * 4 + [False]
-    assert len(likely(kind, 200).items) == 200
-    sample = splits.pool[0]
-    other = another(task, sample, splits.gold[sample.id].answer)
-    assert other is None or task.target(sample, Explanation((), other))
+    answers = SimpleNamespace(
+        task=task, some=splits.pool[4:8], likely=lambda s: Explanation((), splits.gold[s.id].answer)
+    )
+    given = splits.pool[:4]
+    made = made_up(answers, given, 20)
+    assert [c.sample for c in made[:4]] == list(given)
+    assert {c.sample.origin for c in made[4:]} == {"synthetic"}
+    assert len({c.sample.id for c in made}) == 20
+    right = [c.attempt.answer == c.known for c in made if c.attempt]
+    assert right == [False, True] * 10
+    assert all(task.target(c.sample, Explanation((), c.known)) for c in made)
+    other = another(task, given[0], splits.gold[given[0].id].answer)
+    assert other is None or task.target(given[0], Explanation((), other))
+
+
+def test_selectors_draw_from_what_is_made_up_or_it_is_drawn_for_them() -> None:
+    _, splits = bulletin(BulletinTask)
+    answers = SimpleNamespace(
+        task=bulletin(BulletinTask)[0],
+        some=splits.pool[:9],
+        likely=lambda s: Explanation((), splits.gold[s.id].answer),
+    )
+    made = made_up(answers, (), 40)
+    wrong = chosen(PredictionsSelector(right_fraction=0.0), made, 3, 12, seed=0)
+    assert wrong.round == 3
+    assert all(item.attempt.answer != item.known for item in wrong.items if item.attempt)
+    scored = chosen(ComponentSelector("margin"), made, 3, 12, seed=0)
+    assert len({item.sample.id for item in scored.items}) == 12

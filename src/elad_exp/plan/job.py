@@ -30,7 +30,7 @@ from elad_exp.plan.ending import Ending, Most, Used, at_most, covered
 from elad_exp.plan.labels import Labels
 from elad_exp.plan.lessons import lesson_rounds
 from elad_exp.plan.student import add_waiting, student_side
-from elad_exp.protocols import Splits, Task
+from elad_exp.protocols import Selector, Splits, Task
 from elad_exp.selectors.settings import check_needs
 from elad_exp.selectors.shots import first_query
 from elad_exp.student.build import BuiltStudent
@@ -85,7 +85,7 @@ class Planner:
         teacher.check_price(limits)
         if isinstance(teacher, PoolAnnotator):
             teacher.serve(splits.pool, tuple)
-        selector = build(config.selector)
+        selector: Selector = build(config.selector)
         needs = selector.needs
         check_needs(needs, config.selection.also_score, task, splits.pool[0])
         maker = build(config.student)
@@ -101,7 +101,7 @@ class Planner:
             attempts = Labels(task, splits, student, shown=shown)
         else:
             attempts = Written(task, splits, student, shown=shown)
-        rounds = teacher_side(config, splits, teacher, attempts, asked=self._asked)
+        rounds = teacher_side(config, splits, teacher, attempts, selector, asked=self._asked)
         kind = OmegaConf.to_yaml(
             OmegaConf.create([config.student, config.dataset, config.optim.batch_size])
         )
@@ -126,6 +126,7 @@ def teacher_side(
     splits: Splits,
     annotator: Annotator,
     attempts: Attempts,
+    selector: Selector,
     *,
     asked: set[str],
 ) -> list[RoundPlan]:
@@ -150,7 +151,7 @@ def teacher_side(
     )
     last = RoundPlan(schedule.rounds)
     if isinstance(annotator, LessonAnnotator):
-        return [*lesson_rounds(config, splits, annotator, attempts, first), last]
+        return [*lesson_rounds(config, splits, annotator, attempts, first, selector), last]
     store = Path(config.paths.store or store_path())
     rounds = [first_round(annotator, first.items, store, asked)]
     left = len(pool) - len(first.items)

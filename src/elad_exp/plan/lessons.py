@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 
 from omegaconf import DictConfig
@@ -10,9 +11,12 @@ from omegaconf import DictConfig
 from elad_exp.entities import from_answer, to_answer
 from elad_exp.plan.attempts import Attempts
 from elad_exp.plan.costs import Cost, Lot, RoundPlan
-from elad_exp.protocols import SpanTask, Splits, Task
+from elad_exp.protocols import Selector, SpanTask, Splits, Task
+from elad_exp.rng import generator
+from elad_exp.selectors.base import query_item, shuffled
+from elad_exp.selectors.components import ATTEMPT
 from elad_exp.teachers.annotator import LessonAnnotator, LessonCalls
-from elad_exp.types import Explanation, Query, QueryItem, Sample
+from elad_exp.types import Candidate, Explanation, Query, Sample
 
 
 def lesson_rounds(
@@ -21,6 +25,7 @@ def lesson_rounds(
     annotator: LessonAnnotator,
     attempts: Attempts,
     first: Query,
+    selector: Selector,
 ) -> list[RoundPlan]:
     """Rounds with what their lessons cost, but for the last, which buys nothing.
 
@@ -32,19 +37,24 @@ def lesson_rounds(
         annotator: Plans its lessons.
         attempts: Samples and their answers, to make up what is studied.
         first: The initial query.
+        selector: Of the run.
     """
     schedule, selection = config.schedule, config.selection
-    samples = list({s.id: s for s in (*(i.sample for i in first.items), *attempts.some)}.values())
     part = bought(0, annotator.lesson_requests(first))
     if not part.lots:
         part.given = len(first.items)
     rounds = [part]
     for number in range(1, schedule.rounds):
-        there = len(splits.pool) - len(first.items)
-        if selection.among == "annotated":
-            there = sum(part.annotations + part.given for part in rounds)
+        given, written = (
+            sum(getattr(r, name) for r in rounds) for name in ("given", "annotations")
+        )
+        annotated = selection.among == "annotated"
+        there = given + written if annotated else len(splits.pool) - len(first.items)
         candidates = min(selection.candidates or there, there)
-        studied = made_up(attempts, samples, number, min(schedule.query_size, candidates))
+        own = round(candidates * given / there) if annotated else 0
+        made = made_up(attempts, [item.sample for item in first.items][:own], candidates)
+        n = min(schedule.query_size, candidates)
+        studied = chosen(selector, made, number, n, seed=config.seed)
         part = bought(number, annotator.lesson_requests(studied))
         part.candidates = candidates
         rounds.append(part)
@@ -74,15 +84,33 @@ def _lot(calls: LessonCalls) -> Lot:
     return Lot(calls.texts, expected, most)
 
 
-def made_up(attempts: Attempts, samples: Sequence[Sample], number: int, n: int) -> Query:
-    """A query of `n` predictions to study, every second one right."""
-    items = []
-    for place, sample in enumerate(islice(cycle(samples), n)):
+def made_up(attempts: Attempts, given: Sequence[Sample], n: int) -> list[Candidate]:
+    """`n` annotated texts with predictions, every second one right.
+
+    Args:
+        attempts: Samples of the pool, which stand for texts that a teacher writes.
+        given: The examples among them.
+        n: As many in all, at least those of `given`.
+    """
+    made = []
+    for place, sample in enumerate([*given, *islice(cycle(attempts.some), n - len(given))]):
         known = attempts.likely(sample).answer
         assert known is not None
         said = known if place % 2 else another(attempts.task, sample, known)
-        items.append(QueryItem(sample, Explanation((), said), known=known))
-    return Query(number, tuple(items))
+        if place >= len(given):  # one of the pool may stand for several
+            sample = replace(sample, id=f"{sample.id}-{place}", origin="synthetic")
+        made.append(Candidate(sample, attempt=Explanation((), said), known=known))
+    return made
+
+
+def chosen(
+    selector: Selector, candidates: Sequence[Candidate], number: int, n: int, *, seed: int
+) -> Query:
+    """The query of a round: as the selector has it, or at random where it needs scores."""
+    rng = generator(seed, "plan", number)
+    if selector.needs <= ATTEMPT:
+        return Query(number, tuple(selector.select(candidates, n, rng)))
+    return Query(number, tuple(query_item(c) for c in shuffled(candidates, n, rng)[:n]))
 
 
 def another(task: Task, sample: Sample, known: str) -> str | None:

@@ -8,7 +8,8 @@ with the longest, for the bounds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from dataclasses import replace
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,6 @@ from elad_exp.teachers.lessons.steps import (
     NamesOfType,
     Texts,
     evidence_text,
-    prompt_of,
     reply_text,
     spoken,
 )
@@ -45,23 +45,25 @@ def forecast(teacher: LessonTeacher, query: Query) -> list[LessonCalls]:
     prediction shows. For the bounds every studied text is as long as the longest of `query`, or as
     long as a text of a lesson may be; so is the analysis.
     """
-    likely = asyncio.run(_gone_through(teacher, query, _Replies(teacher, query)))
+    likely = asyncio.run(_gone_through(teacher, query))
     if not query.items:
         return likely
-    longest = _longest(teacher, query)
-    most = asyncio.run(_gone_through(teacher, longest, _Replies(teacher, longest, longest=True)))
+    most = asyncio.run(_gone_through(teacher, _longest(teacher, query), longest=True))
     return [_bounded(own, worst) for own, worst in zip(likely, most, strict=True)]
 
 
 async def _gone_through(
-    teacher: LessonTeacher, query: Query, replies: _Replies
+    teacher: LessonTeacher, query: Query, *, longest: bool = False
 ) -> list[LessonCalls]:
-    lessons = await teacher.study(query, replies.ask)
-    found = [replies.taken()]
+    replies = _Replies(teacher, query, longest=longest)
+    twin = copy(teacher)
+    twin.speaker = copy(teacher.speaker)
+    twin.speaker.answer = replies.answer  # type: ignore[method-assign]
+    lessons = await twin.study(query, replies.ask)
+    found = [LessonCalls(0, replies.taken())]
     for lesson in lessons:
-        replies.size = lesson.size
-        await teacher.write(lesson, replies.ask)
-        found.append(replies.taken())
+        await twin.write(lesson, replies.ask)
+        found.append(LessonCalls(lesson.size, replies.taken()))
     return [calls for calls in found if calls.texts or calls.requests]
 
 
@@ -74,18 +76,17 @@ class _Replies:
         longest: The analysis is as long as it may be.
     """
 
-    def __init__(self, teacher: LessonTeacher, query: Query, *, longest: bool = False) -> None:
+    def __init__(self, teacher: LessonTeacher, query: Query, *, longest: bool) -> None:
         self.teacher, self.query, self.longest = teacher, query, longest
-        self.size = 0
-        self._items = cycle(query.items)
-        self._written: list[QueryItem] = []
+        answers = [spoken(teacher.task, item.sample, item.known) for item in query.items]
+        texts = [" ".join(item.sample.question.split()) for item in query.items]
+        self._answers = dict(zip(texts, answers, strict=True))
+        self._texts = cycle(texts)
         self._asked: list[tuple[Request, float]] = []
-        self._steps = {prompt_of(step).version: step for step in SCHEMAS}
 
-    def taken(self) -> LessonCalls:
+    def taken(self) -> tuple[tuple[Request, float], ...]:
         """What was asked since the last time."""
-        found = LessonCalls(self.size, tuple(self._asked))
-        self._asked = []
+        found, self._asked = tuple(self._asked), []
         return found
 
     async def ask(
@@ -94,33 +95,36 @@ class _Replies:
         call: Callable[[], Awaitable[Answer]],
         recorded: Callable[[int], Answer] | None = None,
     ) -> Answer:
-        """See `annotator.Ask`; `call` is not called."""
-        text = reply_text(self._reply(request))
+        """See `annotator.Ask`; `call` comes to `answer`."""
+        answer = await call()
+        self._asked.append((replace(request, expected=answer.usage), 1.0))
+        return answer
+
+    async def answer(self, step: str, request: Request, plan: Mapping[str, Any]) -> Answer:
+        """A reply and what it likely costs."""
         speaker, bound = self.teacher.speaker, request.bound
+        text = reply_text(self._reply(step, request, plan))
         usage = Usage(
             request.expected.prompt_tokens or bound.prompt_tokens,
             min(speaker.count(text), bound.completion_tokens),
         )
-        self._asked.append((replace(request, expected=speaker.priced(usage)), 1.0))
-        return Answer(text, Status.OK, usage)
+        return Answer(text, Status.OK, speaker.priced(usage))
 
-    def _reply(self, request: Request) -> dict[str, Any]:
-        schema = SCHEMAS[self._steps[request.fields["prompt_version"]]]
+    def _reply(self, step: str, request: Request, plan: Mapping[str, Any]) -> dict[str, Any]:
+        schema = SCHEMAS[step]
         if schema is Analysis:
             return self._analysis(request)
         if schema is Names:
             return self._names()
-        task = self.teacher.task
-        if schema is not Answers:
-            self._written = list(islice(self._items, self.size))
-        answers = [spoken(task, item.sample, item.known) for item in self._written]
         if schema is Answers:
-            return {"answers": answers}
-        made = [item.sample.question for item in self._written]
+            return {"answers": [self._answers[text] for text in plan["texts"]]}
         if not issubclass(schema, Texts):
-            return {"texts": made}
-        texts: dict[str, Any] = {"easy": [], "hard": made}
-        return texts | ({"answers": answers} if schema is Labelled else {})
+            return {"texts": list(islice(self._texts, plan["size"]))}
+        texts = list(islice(self._texts, plan["easy"] + plan["hard"]))
+        made: dict[str, Any] = {"easy": texts[: plan["easy"]], "hard": texts[plan["easy"] :]}
+        if schema is Labelled:
+            made["answers"] = [self._answers[text] for text in texts]
+        return made
 
     def _names(self) -> dict[str, Any]:
         """So many as fit, of two words each."""
@@ -129,6 +133,7 @@ class _Replies:
         return Names(entities=[NamesOfType(type=k, names=of_type) for k in kinds]).model_dump()
 
     def _analysis(self, request: Request) -> dict[str, Any]:
+        """What every wrong prediction shows: what is taken for what, and one of two phenomena."""
         if self.longest:
             return {"text": " ".join([WORD] * request.bound.completion_tokens)}
         wrong = [n for n, item in enumerate(self.query.items, 1) if _wrong(item)]

@@ -75,7 +75,7 @@ class ZeroGenTeacher(LessonTeacher):
             planned += [(nth, turn, name, size) for nth, size in enumerate(self.sizes(share))]
         lessons = []
         for number, (_, _, name, size) in enumerate(sorted(planned)):
-            plan = {"round": query.round, "number": number, "label": name}
+            plan = {"round": query.round, "number": number, "size": size, "label": name}
             lessons.append(Lesson(f"imagined-{query.round}-{number}", size, plan))
         return lessons
 
