@@ -12,7 +12,7 @@ from workload import WORKLOADS, Job
 HERE = Path(__file__).resolve().parent
 CACHE = HERE / ".cache"
 GROUPS = ("ours", "loop", "batched", "floor", "polygraph", "growth")
-SLOW, SLOW_REPETITIONS = ("loop", "polygraph"), 2
+SLOW, SLOW_REPETITIONS = ("loop", "polygraph"), 1
 CLOSE = 1.15
 """Numbers of rows that take up to so many times the best of the first repetition are measured
 again; the others are not worth the hours."""
