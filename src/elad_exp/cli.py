@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from elad_exp.errors import AssetError, EladError
+from elad_exp.errors import AssetError, ConfigError, EladError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -203,6 +203,7 @@ def _check(arguments: argparse.Namespace) -> int:
         ["dataset=jsonl", "dataset.path=unused", f"student={arguments.student}"]
     )
     student, line = build(config.student), config.dataset.instruction
+    refused = False
     try:
         with told(Told(Console(), "elad_exp.assets")):
             report = check_path(
@@ -210,11 +211,12 @@ def _check(arguments: argparse.Namespace) -> int:
                 ruler=lambda task, samples: student_ruler(student, task, samples),
                 instruction=line,
             )
-    except AssetError as error:
+    except (AssetError, ConfigError) as error:
+        refused = isinstance(error, ConfigError)
         print(f"lengths are in words: {error}", file=sys.stderr)
         report = check_path(arguments.path, instruction=line)
     print(to_text(report), end="")
-    return 0 if report.ok else 2
+    return 0 if report.ok and not refused else 2
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -30,6 +30,11 @@ from elad_exp.mistakes import explain, not_an_option
 from elad_exp.teachers.endpoint import SECRET_NAME
 
 USER_INFO = re.compile(r"://[^/?#\s]*@")
+NOT_ASCII = (
+    "; letters that are not ASCII must stand in quotation marks on the command line, as in "
+    '\'dataset.labels=["\u5929\u6c14","\u4ea4\u901a"]\'; a mapping whose names have such '
+    "letters must stand in a file of the configuration, such as conf/dataset/NAME.yaml"
+)
 _MOST_COMPOSED = 200
 """Jobs of a sweep that are composed before it starts: half a minute's worth."""
 
@@ -211,7 +216,8 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
     try:
         found: list[Override] = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
-        raise ConfigError(explain(error, config_dir())) from error
+        hint = "" if all(map(str.isascii, overrides)) else NOT_ASCII
+        raise ConfigError(explain(error, config_dir()) + hint) from error
     return found
 
 

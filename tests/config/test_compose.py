@@ -15,6 +15,7 @@ from elad_exp.budget.budget import Limits
 from elad_exp.building import build
 from elad_exp.callbacks.loggers import CsvSink, WandbSink
 from elad_exp.config import compose_config, config_dir
+from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector, StoppingRule, Task
 from elad_exp.rounds import Schedule
 from elad_exp.stopping import AcceptanceRule, BudgetRule, DevPlateauRule, PoolRule, RoundsRule
@@ -162,3 +163,12 @@ def test_logger_options_are_what_they_say() -> None:
     }
     assert build(composed("logger", "wandb_offline").logger.wandb).offline is True
     assert build(composed("logger", "wandb").logger.wandb).offline is False
+
+
+def test_letters_that_are_not_ascii_stand_in_quotation_marks() -> None:
+    given = ["dataset=text", "dataset.path=f.jsonl"]
+    found = compose_config([*given, 'dataset.labels=["天气", "交通"]']).dataset.labels
+    assert list(found) == ["天气", "交通"]
+    for wrong in ("dataset.labels=[天气,交通]", 'dataset.labels={天气: "下雨"}'):
+        with pytest.raises(ConfigError, match=r"must stand in quotation marks.*conf/dataset/NAME"):
+            compose_config([*given, wrong])

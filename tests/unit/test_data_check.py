@@ -345,7 +345,7 @@ def test_texts_are_measured_by_a_student_that_labels(
     check = ["data", "check", str(path), "--student", "tiny_encoder"]
     assert main(check) == 0
     shown = capsys.readouterr().out
-    # The ends of a text are tokens too; a number may be two.
+    # The ends of a text are tokens too.
     assert f"too long: {path} line 9: 202 tokens of tiny_encoder; 128 are read at most" in shown
     assert "texts of more than 128, which are skipped: 1" in shown
     ner = [{"tokens": ["Ada", "left"], "tags": ["B-PER", "O"]}, {"tokens": ["So"], "tags": ["O"]}]
@@ -354,10 +354,25 @@ def test_texts_are_measured_by_a_student_that_labels(
     assert "tokens of tiny_encoder in a text: 3 to 4, median 4" in capsys.readouterr().out
     write(path, ROWS[:3])
     assert main(check) == 0
-    assert "tokens of tiny_encoder in a question: 5 to" in capsys.readouterr().out
-    write(path, [{"question": f"How many {w}?", "answer": w} for w in ("cats", "dogs")])
+    shown = capsys.readouterr().out
+    assert "tokens of tiny_encoder in a question: " in shown
+    assert "tokens of tiny_encoder in an explanation with its answer: " in shown
+
+
+def test_what_the_student_cannot_label_is_told_and_reported_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "f.jsonl", [{"question": f"{w}?", "answer": w} for w in ("cat", "dog")])
+    check = ["data", "check", str(path), "--student", "tiny_encoder"]
     assert main(check) == 2
-    assert "the answers of task 'f.jsonl' are open" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "lengths are in words: an encoder labels texts from a closed set" in shown.err
+    assert "2 usable rows, 0 problems" in shown.out
+    write(path, [{"text": f"text {i}", "label": "x"} for i in range(3)])
+    assert main(check) == 2
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert f"problem: {path}: all 3 rows have the class 'x'" in shown.out
 
 
 def test_texts_with_entities(tmp_path: Path) -> None:

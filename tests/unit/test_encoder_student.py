@@ -31,8 +31,8 @@ from elad_exp.student.build_encoder import (
     BuiltEncoder,
     PretrainedEncoder,
     TinyEncoder,
-    build_encoder_tokenizer,
 )
+from elad_exp.student.encoder_tokenizer import build_encoder_tokenizer
 from elad_exp.student.tagger import begun, first_pieces, tag_set
 from elad_exp.types import GoldBook
 from tests.unit.label_toys import EntityToy, LabelToy, annotations, sample, taught
@@ -187,6 +187,20 @@ def test_first_pieces_are_those_that_begin_a_word(
         words.append((start, at))
     offsets.append((0, 0))
     assert first_pieces(offsets, words) == expected
+
+
+@pytest.mark.parametrize("level", ["word", "character"])
+def test_the_vocabulary_is_the_same_every_time(level: str) -> None:
+    texts = [s.question for s in LabelToy().load().pool]
+    options: dict[str, Any] = {"vocab_size": 120, "level": level, "max_length": 40}
+    first, *others = [build_encoder_tokenizer(texts, **options).get_vocab() for _ in range(4)]
+    assert all(vocabulary == first for vocabulary in others)
+    tokenizer = build_encoder_tokenizer(texts, **options)
+    ids = tokenizer("Mira ##a [SEP]", split_special_tokens=True).input_ids
+    marks = tokenizer.convert_ids_to_tokens(ids)
+    assert (marks[0], marks[-1]) == ("[CLS]", "[SEP]")
+    assert "##a" not in marks[2:]  # no word goes on after a space
+    assert marks.count("[SEP]") == 1
 
 
 def test_chinese_is_read_by_characters() -> None:

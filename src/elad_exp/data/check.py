@@ -116,7 +116,8 @@ def check_path(
         _name_empty(path, counts, left_out | duplicates, problems)
     name = kind if isinstance(kind, str) else kind.kind
     balance = _balance(rows, name)
-    if name == "label" and len(balance) == 1 and not problems.items:
+    alone = name == "label" and len(balance) == 1
+    if alone and not problems.items:
         problems.add(str(path), f"all {len(rows):,} rows have the class {next(iter(balance))!r}")
     report = Report(
         path=str(path),
@@ -134,7 +135,8 @@ def check_path(
     )
     if not rows:
         return report
-    return _measured(report, usable, _task(path, kind, instruction, sorted(balance)), ruler)
+    task = _task(path, kind, instruction, sorted(balance))
+    return _measured(report, usable, task, words if alone else ruler)
 
 
 def _balance(rows: list[Row], kind: str) -> Counter[str]:

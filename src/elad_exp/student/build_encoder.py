@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -17,7 +16,6 @@ from transformers import (
     BertConfig,
     BertForSequenceClassification,
     BertForTokenClassification,
-    PreTrainedTokenizerFast,
 )
 
 from elad_exp.assets.models import resolve_model
@@ -30,13 +28,13 @@ from elad_exp.rng import derive_seed
 from elad_exp.selectors.query import draw_uniform
 from elad_exp.student.build import OnProgress, ignore
 from elad_exp.student.encoder import ClassifierEngine, EncoderEngine, encoder_ids
+from elad_exp.student.encoder_tokenizer import build_encoder_tokenizer
 from elad_exp.student.tagger import TaggerEngine, first_pieces, tag_set
 from elad_exp.types import Annotation
 
 UNKNOWN_SHARE = 0.05
 """More unknown tokens than that, and a tokenizer does not know the language."""
 LOOKED_AT = 1000
-PAD, UNKNOWN, CLS, SEP = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 
 
 @dataclass(frozen=True)
@@ -292,47 +290,6 @@ class TinyEncoder:
             outputs=outputs,
             tokens_per_batch=self.tokens_per_batch,
         )
-
-
-def build_encoder_tokenizer(
-    texts: Sequence[str], *, vocab_size: int, level: str, max_length: int
-) -> Any:
-    """Word pieces, or characters, of lower-cased texts; what was never seen is unknown.
-
-    Deterministic: equal texts in equal order give an equal vocabulary.
-    """
-    special = [PAD, UNKNOWN, CLS, SEP]
-    trainer: Any
-    if level == "character":
-        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        # White space is no character of its own: it is left out, as from words.
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("", "isolated")]
-        )
-        trainer = trainers.WordLevelTrainer(
-            vocab_size=vocab_size, special_tokens=special, show_progress=False
-        )
-    else:
-        tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordPieceTrainer(
-            vocab_size=vocab_size, special_tokens=special, show_progress=False
-        )
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.train_from_iterator(texts, trainer)
-    ends = [(token, tokenizer.token_to_id(token)) for token in (CLS, SEP)]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{CLS} $A {SEP}", special_tokens=ends
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=PAD,
-        unk_token=UNKNOWN,
-        cls_token=CLS,
-        sep_token=SEP,
-        model_max_length=max_length,
-        clean_up_tokenization_spaces=False,
-    )
 
 
 def check_unknown(tokenizer: Any, splits: Splits, name: str) -> None:
