@@ -107,13 +107,13 @@ def test_what_the_store_has_is_in_no_bound_of_what_is_paid() -> None:
 
 
 def lessons() -> list[RoundPlan]:
-    """Given examples; twice a study (10 tokens, 20 at worst) and three lessons of 5 texts in 2
-    calls (30 tokens, 50 at worst); a call is waited for 1 s.
+    """Given examples; twice a study (10 tokens, 20 set aside, 40 at worst) and three lessons of 5
+    texts in 2 calls (30 tokens, 50 set aside, 90 at worst); a call is waited for 1 s.
     """
-    study = Lot(0, Cost(1, 6, 4), Cost(1, 12, 8))
-    lots = (study, *[Lot(5, Cost(2, 20, 10), Cost(2, 30, 20))] * 3)
+    study = Lot(0, Cost(1, 6, 4), Cost(1, 12, 8), Cost(1, 20, 20))
+    lots = (study, *[Lot(5, Cost(2, 20, 10), Cost(2, 30, 20), Cost(2, 50, 40))] * 3)
     bought = [
-        RoundPlan(i, 15, lots=lots, expected=Cost(7, 66, 34), most=Cost(7, 102, 68), wait_s=7.0)
+        RoundPlan(i, 15, lots=lots, expected=Cost(7, 66, 34), most=Cost(7, 170, 140), wait_s=7.0)
         for i in (1, 2)
     ]
     return [RoundPlan(0, given=4), *bought, RoundPlan(3)]
@@ -150,7 +150,7 @@ def test_lessons_are_begun_only_if_they_are_covered_as_a_whole(
 
 def test_a_limit_of_annotations_bounds_the_lessons_that_are_begun() -> None:
     most = at_most(lessons(), Limits(max_annotations=12))
-    assert (most.calls, most.tokens) == (5, 120)
+    assert (most.calls, most.tokens) == (5, 220)
     assert at_most(lessons(), Limits(max_tokens=100)).capped == {"tokens"}
 
 

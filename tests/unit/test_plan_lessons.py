@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from elad_exp.budget.budget import Limits
 from elad_exp.plan.costs import RoundPlan
 from elad_exp.plan.lessons import another, bought, chosen, made_up
 from elad_exp.protocols import Splits, Task
@@ -17,10 +18,15 @@ from elad_exp.selectors.combine import ComponentSelector
 from elad_exp.selectors.studied import PredictionsSelector
 from elad_exp.tasks.bulletin.entities import BulletinEntitiesTask
 from elad_exp.tasks.bulletin.task import BulletinTask
+<<<<<<< ours
 from elad_exp.teachers.lessons.base import LessonTeacher
 from elad_exp.teachers.lessons.evokd import EvoKDTeacher
 from elad_exp.teachers.lessons.grammar import GrammarSpeaker
 from elad_exp.teachers.lessons.made import evokd_oracle
+=======
+from elad_exp.teachers.evokd_oracle import OracleLessons
+from elad_exp.teachers.metered import MeteredTeacher
+>>>>>>> theirs
 from elad_exp.types import (
     Annotation,
     Answer,
@@ -33,7 +39,7 @@ from elad_exp.types import (
     Status,
     Usage,
 )
-from tests.unit.teacher_toys import metered, open_store
+from tests.unit.teacher_toys import open_store
 
 SHORT = {"texts": 12, "lesson_size": 5}
 TASKS = [BulletinTask, BulletinEntitiesTask]
@@ -74,7 +80,9 @@ def planned(teacher: LessonTeacher, query: Query) -> RoundPlan:
 def spent(folder: Path, teacher: LessonTeacher, *queries: Query) -> tuple[Spent, list[Annotation]]:
     with open_store(folder) as store:
         store.begin("run")
-        buying = metered(store, teacher)
+        buying = MeteredTeacher(
+            teacher, store=store, limits=Limits(), run_id="run", wall_clock=lambda: 0.0
+        )
         found = [one for query in queries for one in buying.annotate(query)]
         return buying.spent(), found
 

@@ -41,10 +41,14 @@ class Cost:
 
 @dataclass(frozen=True)
 class Lot:
-    """Annotations that are bought together or not at all: a lesson; none for what is studied."""
+    """Annotations that are bought together or not at all: a lesson; none for what is studied.
+
+    `aside` is what is expected to be set aside when it begins.
+    """
 
     annotations: int
     expected: Cost
+    aside: Cost
     most: Cost
 
 

@@ -2,7 +2,7 @@
 
 A run stops at the first limit that it meets. Each annotation is taken to cost the average of its
 round, and is bought if its worst case still fits, as `Store.reserve` has it. A lot (a lesson, or
-the study before them) is begun if the worst case of the whole lot fits.
+the study before them) is begun if what is set aside for the whole of it fits.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _begun(part: RoundPlan, limits: Limits, used: Used) -> tuple[str | None, Rou
             if unit == "wall_s":
                 refused = now.wall_s >= limit
             else:
-                worst = lot.annotations if unit == "annotations" else getattr(lot.most, unit)
+                worst = lot.annotations if unit == "annotations" else getattr(lot.aside, unit)
                 refused = worst > 0 and round(getattr(now, unit) + worst - limit, 9) > 0
             if refused:
                 return unit, part.begun(part.lots[:n])

@@ -75,13 +75,15 @@ def bought(number: int, lessons: Sequence[LessonCalls]) -> RoundPlan:
 
 
 def _lot(calls: LessonCalls) -> Lot:
-    expected, most = Cost(), Cost()
+    expected, aside, most = Cost(), Cost(), Cost()
     for request, chance in calls.requests:
         expected.add(request.expected, chance)
     first, _ = calls.requests[0]
-    most.add(first.bound + first.ahead)
-    most.calls += first.ahead_calls
-    return Lot(calls.texts, expected, most)
+    aside.add(first.bound + first.ahead)
+    most.add(calls.most)
+    for cost in (aside, most):
+        cost.calls += first.ahead_calls
+    return Lot(calls.texts, expected, aside, most)
 
 
 def made_up(attempts: Attempts, given: Sequence[Sample], n: int) -> list[Candidate]:

@@ -99,12 +99,14 @@ class Lesson:
 class LessonCalls:
     """What may be asked for one lesson, or to study a query, for a plan.
 
-    `texts` is the lesson's size; 0 for the study. Of each request there is how likely it is. The
-    first one's `bound` and `ahead` together are the most that all of them can cost.
+    `texts` is the lesson's size; 0 for the study. Of each request there is how likely it is; they
+    build on a query of a likely length. The first one's `bound` and `ahead` together are set aside
+    when all of them begin. `most` is the most that they can cost whatever is studied.
     """
 
     texts: int
     requests: tuple[tuple[Request, float], ...]
+    most: Usage
 
 
 @runtime_checkable
@@ -121,8 +123,7 @@ class LessonAnnotator(Annotator, Protocol):
     def lesson_requests(self, query: Query) -> list[LessonCalls]:
         """What a round may ask that studies `query`, in order: the study, then each lesson.
 
-        For a plan: nothing is called. `query` is made up, of a likely length: `expected` builds on
-        it. Bounds hold for every query of so many items: what a later round studies is not known.
+        For a plan: nothing is called. `query` is made up: what a later round studies is not known.
         What costs nothing is left out, but for lessons that are given.
         """
         ...

@@ -42,14 +42,18 @@ def forecast(teacher: LessonTeacher, query: Query) -> list[LessonCalls]:
     """See `LessonAnnotator.lesson_requests`.
 
     Expected are texts and answers like those of `query`, and an analysis that says what each wrong
-    prediction shows. For the bounds every studied text is as long as the longest of `query`, or as
+    prediction shows. For `most` every studied text is as long as the longest of `query`, or as
     long as a text of a lesson may be; so is the analysis.
     """
-    likely = asyncio.run(_gone_through(teacher, query))
-    if not query.items:
-        return likely
-    most = asyncio.run(_gone_through(teacher, _longest(teacher, query), longest=True))
-    return [_bounded(own, worst) for own, worst in zip(likely, most, strict=True)]
+    found = asyncio.run(_gone_through(teacher, query))
+    if query.items:
+        most = asyncio.run(_gone_through(teacher, _longest(teacher, query), longest=True))
+        found = [
+            # What has too long a prompt at worst is not sent then.
+            replace(own, most=worst.most) if worst.requests else own
+            for own, worst in zip(found, most, strict=True)
+        ]
+    return [calls for calls in found if calls.texts or calls.requests]
 
 
 async def _gone_through(
@@ -60,11 +64,11 @@ async def _gone_through(
     twin.speaker = copy(teacher.speaker)
     twin.speaker.answer = replies.answer  # type: ignore[method-assign]
     lessons = await twin.study(query, replies.ask)
-    found = [LessonCalls(0, replies.taken())]
+    found = [replies.taken(0)]
     for lesson in lessons:
         await twin.write(lesson, replies.ask)
-        found.append(LessonCalls(lesson.size, replies.taken()))
-    return [calls for calls in found if calls.texts or calls.requests]
+        found.append(replies.taken(lesson.size))
+    return found
 
 
 class _Replies:
@@ -84,10 +88,11 @@ class _Replies:
         self._texts = cycle(texts)
         self._asked: list[tuple[Request, float]] = []
 
-    def taken(self) -> tuple[tuple[Request, float], ...]:
-        """What was asked since the last time."""
-        found, self._asked = tuple(self._asked), []
-        return found
+    def taken(self, texts: int) -> LessonCalls:
+        """What was asked since the last time, for so many texts."""
+        asked, self._asked = self._asked, []
+        most = asked[0][0].bound + asked[0][0].ahead if asked else Usage()
+        return LessonCalls(texts, tuple(asked), most)
 
     async def ask(
         self,
@@ -160,18 +165,10 @@ def _longest(teacher: LessonTeacher, query: Query) -> Query:
     text = longest.sample.question
     written = speaker.longest_text(teacher.text_tokens)
     question = text + written[len(text) :]
-    sample = replace(longest.sample, question=question)
-    return replace(query, items=(replace(longest, sample=sample),) * len(query.items))
-
-
-def _bounded(calls: LessonCalls, worst: LessonCalls) -> LessonCalls:
-    """With the bound of the first request, and what it holds for the others."""
-    if not calls.requests:
-        return calls
-    (first, chance), *others = calls.requests
-    most, _ = worst.requests[0]
-    first = replace(first, bound=most.bound, ahead=most.ahead, ahead_calls=most.ahead_calls)
-    return replace(calls, requests=((first, chance), *others))
+    items = (
+        replace(longest, sample=replace(item.sample, question=question)) for item in query.items
+    )
+    return replace(query, items=tuple(items))
 
 
 def _wrong(item: QueryItem) -> bool:
