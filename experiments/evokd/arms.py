@@ -17,7 +17,7 @@ _BULLETIN = (
 )
 _LESSONS = ("teacher.texts=10", "teacher.lesson_size=10")
 _BOUGHT = (*_LESSONS, f"budget.max_tokens={TOKENS}")
-_GIVEN = ("selector=given", "schedule.query_size=6")
+_GIVEN = ("selector=given", "selection.among=annotated", "schedule.query_size=6")
 _ONCE = ("schedule.rounds=1", f"schedule.steps_per_round={ROUNDS * STEPS}", "optim.review=null")
 BULLETIN: dict[str, tuple[str, ...]] = {
     "evokd": _BOUGHT,
@@ -40,7 +40,7 @@ LINES = ("none", "eda", "full")
 _REAL = (
     "student=minilm",
     "selector=predictions",
-    "selection.among=annotated",
+    "selection.among=new",
     "selection.audit_fraction=0",
     "optim.review=0.5",
     "schedule.initial_size=null",
@@ -57,7 +57,10 @@ REAL: dict[str, tuple[str, ...]] = {
         *("teacher=gold", "selector=random", "selection.among=pool"),
         *(f"schedule.query_size={ITEMS}", *_REAL_ROUNDS),
     ),
-    "eda": ("teacher=eda", "selector=given", f"teacher.texts={ITEMS}", *_REAL_ROUNDS),
+    "eda": (
+        *("teacher=eda", "selector=given", "selection.among=annotated"),
+        *(f"teacher.texts={ITEMS}", *_REAL_ROUNDS),
+    ),
     "none": ("teacher=corpus", *_REAL_ONCE, "optim.review=null"),
     "full": (
         *("teacher=gold", *_REAL_ONCE, "optim.review=null"),

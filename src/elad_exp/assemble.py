@@ -33,11 +33,12 @@ from elad_exp.rundir import RunDirectory
 from elad_exp.selectors.components import OF_STEPS, check_also
 from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
-from elad_exp.selectors.settings import check_needs, scorer_options, scoring_problems
+from elad_exp.selectors.settings import check_among, check_needs, scorer_options, scoring_problems
 from elad_exp.selectors.shots import first_query
 from elad_exp.student.built import Asked, Built
 from elad_exp.student.module import StudentModule
 from elad_exp.student.precision import choose_dtype
+from elad_exp.studied import AMONG
 from elad_exp.teachers.annotator import Annotator, PoolAnnotator
 from elad_exp.teachers.metered import MeteredTeacher
 from elad_exp.types import QueryItem
@@ -103,12 +104,12 @@ def check(config: DictConfig) -> None:
         )
     if schedule.reset not in ("warm", "scratch"):
         problems.append(f"schedule.reset={schedule.reset}: choose warm or scratch")
-    if selection.among not in ("pool", "annotated"):
-        problems.append(f"selection.among={selection.among}: choose pool or annotated")
-    elif selection.among == "annotated" and selection.audit_fraction:
+    if selection.among not in AMONG:
+        problems.append(f"selection.among={selection.among}: choose {', '.join(AMONG)}")
+    elif selection.among != "pool" and selection.audit_fraction:
         problems.append(
-            f"selection.audit_fraction={selection.audit_fraction}: with selection.among=annotated "
-            "nothing is audited; set it to 0"
+            f"selection.audit_fraction={selection.audit_fraction}: with selection.among="
+            f"{selection.among} nothing is audited; set it to 0"
         )
     review = config.optim.review
     if review is not None and not 0 <= review < 1:
@@ -183,6 +184,7 @@ class Assembly:
         # What can be wrong comes before the student, which can take minutes.
         teacher = self._teacher(task, splits, limits)
         selector = build(config.selector)
+        check_among(selector, config.selection.among)
         if shots := config.schedule.shots:
             first_query(task, splits, splits.pool, initial_size=None, shots=shots, seed=config.seed)
         also = self.plain["selection"]["also_score"]

@@ -76,7 +76,7 @@ class ScheduleConfig:
 class SelectionConfig:
     """Audit share, candidate subset, and how scores are made (see `selectors.scorer.Scorer`)."""
 
-    among: str = "pool"  # or `annotated`, see `rounds.Rounds`
+    among: str = "pool"  # or `annotated`, `new`: see `studied.Studied`
     audit_fraction: float = 0.1
     candidates: int | None = None
     samples: int = 4

@@ -39,6 +39,7 @@ from elad_exp.selectors.query import build_query, draw_candidates
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.shots import first_query
 from elad_exp.stopping import first_reason
+from elad_exp.studied import Studied
 from elad_exp.teachers.audit import audit_teacher
 from elad_exp.types import (
     Annotation,
@@ -94,8 +95,8 @@ class Rounds:
         schedule: Sizes.
         audit_fraction: Share of every later query that is drawn uniformly.
         candidates: Samples scored in a round; null scores all.
-        among: What candidates are drawn from: `pool` (not yet annotated), or `annotated` (for a
-            teacher that studies what the student makes of them).
+        among: What candidates are drawn from: `pool` (not yet annotated), or what a teacher
+            studies, see `studied.Studied`.
         seed: Seed of all draws.
         trainable: Whether an annotation fits the student's context as a training example.
         limits: Of the budget, by name: a refusal counts until they are raised.
@@ -126,7 +127,7 @@ class Rounds:
         self.pool, self.journal, self.rules = pool, journal, tuple(rules)
         self.schedule, self.audit_fraction = schedule, audit_fraction
         self.candidates, self.seed, self.trainable = candidates, seed, trainable
-        self.among = among
+        self.studied = None if among == "pool" else Studied(among, pool, trainable)
         self.limits = dict(limits or {})
         self.clock = PhaseClock()
         self.refused = ""
@@ -146,6 +147,7 @@ class Rounds:
             "empty_queries": self.empty_queries,
             "reported": self.reported,
             "limits": self.limits,
+            "studied": self.studied.state_dict() if self.studied else {},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -158,6 +160,8 @@ class Rounds:
         given_up = state["empty_queries"] >= MAX_EMPTY_QUERIES
         self.empty_queries = 0 if given_up else int(state["empty_queries"])
         self.reported = int(state["reported"])
+        if self.studied:
+            self.studied.load_state_dict(state.get("studied", {}))
 
     # -- measuring ---------------------------------------------------------------------------
 
@@ -273,12 +277,8 @@ class Rounds:
             self.pool.open(query)
             return
         with self.clock.phase("score"):
-            annotated = {a.sample.id: a for a in self.pool.labelled}
-            studied = self.among == "annotated"
-            # A teacher's own text may be longer than what the student reads.
-            readable = [a.sample for a in annotated.values() if studied and self.trainable(a)]
             subset = draw_candidates(
-                readable if studied else self.pool.unlabelled,
+                self.studied.samples if self.studied else self.pool.unlabelled,
                 size=self.candidates,
                 seed=self.seed,
                 round=round_,
@@ -287,12 +287,12 @@ class Rounds:
             scored = self.scorer.score(
                 subset,
                 self.selector.needs,
-                labelled=[a.sample for a in annotated.values()],
+                labelled=[a.sample for a in self.pool.labelled],
                 round=round_,
                 at_least=n,
             )
-            if studied:
-                scored = [replace(c, known=_answer(annotated[c.sample.id])) for c in scored]
+            if self.studied:
+                scored = self.studied.told(scored)
             query = build_query(
                 round=round_,
                 candidates=scored,
@@ -344,6 +344,9 @@ class Rounds:
             annotations = self.teacher.annotate(query)
         self.refused = self.teacher.last_refusal or ""
         self.take_in(query, annotations)
+        if self.studied:
+            with self.clock.phase("evaluate"):
+                self.studied.meet(self.student, annotations)
         after = self._spent()
         delta = {
             unit: round(getattr(after, unit) - getattr(before, unit), 6)
@@ -393,7 +396,3 @@ class Rounds:
             old = line.get(key)
             line[key] = old | (value or {}) if isinstance(old, dict) else value
         self.journal.put_round(line)
-
-
-def _answer(annotation: Annotation) -> str | None:
-    return annotation.explanation.answer if annotation.explanation else None

@@ -33,7 +33,7 @@ pytestmark = QUIET
 
 DATA = ["+experiment=evokd_quickstart", *(x for x in LESSONS if x.startswith("dataset."))]
 SMALL = [
-    *("+experiment=evokd_quickstart", "selector=given"),
+    *("+experiment=evokd_quickstart", "selector=given", "selection.among=annotated"),
     *(x for x in LESSONS if not x.startswith("teacher.lesson_size")),
 ]
 OPTIONS = {

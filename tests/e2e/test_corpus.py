@@ -27,6 +27,7 @@ RANDOM = [
     "selector=random",
     "selection.among=pool",
     "schedule.query_size=8",
+    "selection.candidates=null",
 ]
 
 

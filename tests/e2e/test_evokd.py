@@ -40,7 +40,10 @@ def test_a_run_begins_with_given_examples_and_goes_on_with_lessons(tmp_path: Pat
     assert len(written) == 16
     assert all(x["tokens"] > 0 for x in written)
     known = {x["id"] for x in lines}
-    assert all(len(x["parents"]) == 10 and set(x["parents"]) <= known for x in written)
+    last = {1: {x["id"] for x in given}, 2: {x["id"] for x in written if x["trained_on"]}}
+    assert all(0 < len(x["parents"]) <= 10 for x in written)
+    assert all(set(x["parents"]) <= last[x["round"]] for x in written)
+    assert {i for x in written for i in x["parents"]} <= known
     assert not any("parents" in x for x in given)
     rounds = read_lines(path / "rounds.jsonl")
     assert [x["n_labelled"] for x in rounds] == [
@@ -135,7 +138,9 @@ def test_a_run_interrupted_among_lessons_ends_like_one_that_was_not(
         (["schedule.shots=0"], "schedule.shots=0: must be at least 1"),
         (["schedule.shots=100"], "fewer samples of some classes"),
         (["selection.audit_fraction=0.1"], "selection.audit_fraction=0.1: with selection.among"),
-        (["selection.among=everywhere"], "choose pool or annotated"),
+        (["selection.among=everywhere"], "choose pool, annotated, new"),
+        (["selection.among=pool"], "selector=predictions chooses of what is annotated"),
+        (["selector=given"], "set selection.among=annotated"),
         (["optim.review=1.0"], "optim.review=1.0"),
         (["optim.class_weights=equal"], "optim.class_weights=equal: choose none or balanced"),
         (["optim.doubt=0"], "optim.doubt=0.0: must be null, or above 0 and at most 1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,17 @@ def test_weak_classes_are_served_and_a_static_teacher_has_none(
         assert static.metered.spent().calls == (3 if one_call else 6)
 
 
+def test_predictions_on_held_back_texts_are_studied_by_their_gold(tmp_path: Path) -> None:
+    toy = Toy(label_task(tmp_path), aimed_fraction=1.0, texts=9, easy_fraction=1.0)
+    held = given(toy.splits.pool[12:24], toy.splits.gold)
+    query = studied(held, CONCERT_FOR_STORM)
+    unknown = replace(query, items=tuple(replace(i, known=None) for i in query.items))
+    with open_store(tmp_path) as store:
+        toy.annotate(store, {}, 1)
+        found = Counter(toy.answers(toy.metered.annotate(replace(unknown, round=2))))
+    assert found == {"concert": 6, "storm": 3}
+
+
 def test_no_weakness_where_nothing_is_wrong(tmp_path: Path) -> None:
     toy = Toy(label_task(tmp_path), aimed_fraction=1.0, texts=9)
     with open_store(tmp_path) as store:
@@ -295,20 +307,20 @@ def test_a_budget_is_never_exceeded(limits: dict[str, int]) -> None:
 
 
 def test_what_does_not_fit_is_left_out_and_counted(tmp_path: Path) -> None:
-    long = {"id": "long", "text": "herring " * 80, "label": "market"}
-    task = label_task(tmp_path, long)
-    pool_has_it = sample_id(long["text"]) in {s.id for s in task.load().pool}
-    assert pool_has_it
-    toy = Toy(task, texts=100)
+    rows = [{"id": w, "text": f"{w} " * 80, "label": "market"} for w in WORDS["market"]]
+    toy = Toy(label_task(tmp_path, *rows), texts=100)
+    pool = {s.id for s in toy.splits.pool}
+    long = pool & {sample_id(row["text"]) for row in rows}
+    assert long
     [told] = toy.warnings
-    assert told.startswith(f"teacher=corpus: 1 of {3 * N - 5} texts of the pool are not served")
+    some = f"teacher=corpus: {len(long)} of {len(pool)} texts of the pool are not served"
+    assert told.startswith(some)
     assert "teacher.text_tokens=64" in told
     with open_store(tmp_path) as store:
         ids = {a.sample.id for a in toy.annotate(store, {})}
-    assert len(ids) == 3 * N - 6 - 12
-    assert sample_id(long["text"]) not in ids
-    with pytest.raises(ConfigError, match=f"none of {3 * N - 5} texts .*text_tokens=4"):
-        Toy(task, text_tokens=4)
+    assert ids == pool - long - {a.sample.id for a in toy.labelled}
+    with pytest.raises(ConfigError, match=f"none of {len(pool)} texts .*text_tokens=4"):
+        Toy(toy.task, text_tokens=4)
 
 
 def test_a_corpus_can_be_a_part_of_the_pool(tmp_path: Path) -> None:

@@ -18,15 +18,11 @@ from elad_exp.selectors.combine import ComponentSelector
 from elad_exp.selectors.studied import PredictionsSelector
 from elad_exp.tasks.bulletin.entities import BulletinEntitiesTask
 from elad_exp.tasks.bulletin.task import BulletinTask
-<<<<<<< ours
 from elad_exp.teachers.lessons.base import LessonTeacher
 from elad_exp.teachers.lessons.evokd import EvoKDTeacher
 from elad_exp.teachers.lessons.grammar import GrammarSpeaker
 from elad_exp.teachers.lessons.made import evokd_oracle
-=======
-from elad_exp.teachers.evokd_oracle import OracleLessons
 from elad_exp.teachers.metered import MeteredTeacher
->>>>>>> theirs
 from elad_exp.types import (
     Annotation,
     Answer,

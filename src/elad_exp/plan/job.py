@@ -31,7 +31,7 @@ from elad_exp.plan.labels import Labels
 from elad_exp.plan.lessons import lesson_rounds
 from elad_exp.plan.student import add_waiting, student_side
 from elad_exp.protocols import Selector, Splits, Task
-from elad_exp.selectors.settings import check_needs
+from elad_exp.selectors.settings import check_among, check_needs
 from elad_exp.selectors.shots import first_query
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.build_encoder import BuiltEncoder
@@ -86,6 +86,7 @@ class Planner:
         if isinstance(teacher, PoolAnnotator):
             teacher.serve(splits.pool, tuple)
         selector: Selector = build(config.selector)
+        check_among(selector, config.selection.among)
         needs = selector.needs
         check_needs(needs, config.selection.also_score, task, splits.pool[0])
         maker = build(config.student)
@@ -158,7 +159,7 @@ def teacher_side(
     some = attempts.some
     expected = _expected(annotator, [QueryItem(s, attempts.likely(s)) for s in some])
     most = _most(annotator, [QueryItem(s, attempts.longest(s)) for s in some])
-    studied = config.selection.among == "annotated"
+    studied = config.selection.among != "pool"
     for number in range(1, schedule.rounds):
         there = len(first.items) if studied else left
         candidates = min(config.selection.candidates or there, there)

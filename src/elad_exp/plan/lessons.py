@@ -45,13 +45,12 @@ def lesson_rounds(
         part.given = len(first.items)
     rounds = [part]
     for number in range(1, schedule.rounds):
-        given, written = (
-            sum(getattr(r, name) for r in rounds) for name in ("given", "annotations")
-        )
-        annotated = selection.among == "annotated"
-        there = given + written if annotated else len(splits.pool) - len(first.items)
+        seen = rounds[-1:] if selection.among == "new" else rounds
+        given, written = (sum(getattr(r, name) for r in seen) for name in ("given", "annotations"))
+        studies = selection.among != "pool"
+        there = given + written if studies else len(splits.pool) - len(first.items)
         candidates = min(selection.candidates or there, there)
-        own = round(candidates * given / there) if annotated else 0
+        own = round(candidates * given / there) if studies else 0
         made = made_up(attempts, [item.sample for item in first.items][:own], candidates)
         n = min(schedule.query_size, candidates)
         studied = chosen(selector, made, number, n, seed=config.seed)

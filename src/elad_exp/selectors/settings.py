@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from elad_exp.errors import ConfigError
-from elad_exp.protocols import Task
+from elad_exp.protocols import Selector, Task
 from elad_exp.selectors.components import CLOSED_ONLY, check_also, check_components, supported
 from elad_exp.selectors.content import CONTENTS
 from elad_exp.types import Sample
@@ -74,6 +74,16 @@ def guided_size(n: int, fraction: float) -> int:
     """How many of `n` candidates get samples: `n * fraction`, rounded up."""
     # 0.07 * 100 is 7.000000000000001 in binary.
     return math.ceil(round(n * fraction, 9))
+
+
+def check_among(selector: Selector, among: str) -> None:
+    """Raises ConfigError where a selector is for other candidates than `selection.among` says."""
+    wanted: tuple[str, ...] = getattr(selector, "among", (among,))
+    if among not in wanted:
+        raise ConfigError(
+            f"selection.among={among}: selector={selector.name} chooses of what is annotated; set "
+            f"selection.among={' or '.join(wanted)}"
+        )
 
 
 def check_needs(needs: frozenset[str], also: Any, task: Task, sample: Sample) -> None:

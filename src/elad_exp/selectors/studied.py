@@ -15,8 +15,8 @@ from elad_exp.types import SYNTHETIC, Candidate, QueryItem
 class PredictionsSelector:
     """Draws wrong and right predictions, evenly over the answers that they should have been.
 
-    For candidates that are annotated already (`selection.among=annotated`): a prediction is right
-    if it is the annotation's answer. Where one kind has too few, the other fills up.
+    For candidates that are annotated already, see `elad_exp.studied`: a prediction is right if it
+    is the annotation's answer. Where one kind has too few, the other fills up.
 
     Args:
         right_fraction: Share of right ones, 0 to 1.
@@ -25,6 +25,8 @@ class PredictionsSelector:
     Raises:
         ConfigError: `right_fraction` is out of range.
     """
+
+    among = ("annotated", "new")
 
     def __init__(self, *, right_fraction: float = 0.5, name: str = "predictions") -> None:
         if not 0 <= right_fraction <= 1:
@@ -52,14 +54,15 @@ class PredictionsSelector:
 class GivenSelector:
     """Draws texts of the dataset, evenly over their answers; a teacher's own ones if they run out.
 
-    For candidates that are annotated already (`selection.among=annotated`): those are the labelled
-    examples that a run began with.
+    Of all that is annotated (`selection.among=annotated`) those are the labelled examples that a
+    run began with.
 
     Args:
         name: Of the selector, in files and plots.
     """
 
     needs: frozenset[str] = frozenset()
+    among = ("annotated",)
 
     def __init__(self, *, name: str = "given") -> None:
         self.name = name

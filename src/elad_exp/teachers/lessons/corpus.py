@@ -72,8 +72,8 @@ class CorpusSpeaker(Program):
         evidence: list[Evidence] = []
         for number, item in enumerate(items, 1):
             said = item.attempt.answer if item.attempt else None
-            if item.known is not None:
-                evidence.append((str(number), item.sample.question, item.known, said))
+            assert item.known is not None
+            evidence.append((str(number), item.sample.question, item.known, said))
         found = analyse(evidence, phenomena=lambda _: frozenset(), compared=self.compared)
         return replied(replace(found, confusions=found.confusions[:MOST_NAMED]))
 
@@ -85,7 +85,8 @@ class CorpusTeacher(EvoKDTeacher):
     """Serves texts of the pool, of the classes and difficulty asked for; see `held.chosen`.
 
     A text stays the dataset's sample, so that the pool loses it; none is served twice. Near
-    duplicates are not sifted out, as they are not where texts are acquired at random.
+    duplicates are not sifted out, as they are not where texts are acquired at random. Predictions
+    on texts that are not annotated (`selection.among=pool`) are studied by their gold answers.
 
     Implements `annotator.PoolAnnotator`.
 
@@ -197,7 +198,11 @@ class CorpusTeacher(EvoKDTeacher):
                 if a.teacher == GIVEN and a.explanation and a.explanation.answer is not None
             ]
             self._groups = ranked(self.task, texts, given, seed=self.seed)
-        planned = await super().lessons(query, ask)
+        items = tuple(
+            replace(item, known=item.known or self.gold[item.sample.id].answer)
+            for item in query.items
+        )
+        planned = await super().lessons(replace(query, items=items), ask)
         named = planned[0].plan["analysis"]
         easy, hard = chosen(
             self._groups,

@@ -48,7 +48,8 @@ class EvoKDTeacher(LessonTeacher):
         show_right: Study right predictions as well as wrong ones.
         one_call: Write and label in one call.
         votes: How often each text is labelled; it is dropped if the labels differ.
-        init: `auggpt`: the first `init_rounds` rounds of lessons are paraphrases of the examples.
+        init: `auggpt`: the first `init_rounds` rounds of lessons are paraphrases of the examples,
+            as long as they are among what is studied.
         init_rounds: See `init`.
         name: Of the teacher, in results.
         given: See `LessonTeacher`.
@@ -71,7 +72,7 @@ class EvoKDTeacher(LessonTeacher):
         one_call: bool = False,
         votes: int = 1,
         init: str | None = None,
-        init_rounds: int = 2,
+        init_rounds: int = 1,
         name: str = "evokd",
         **given: Any,
     ) -> None:
