@@ -52,7 +52,7 @@ def test_a_run_begins_with_given_examples_and_goes_on_with_lessons(tmp_path: Pat
     stored = stored_round(path)
     ranked = rank(stored, PredictionsSelector())
     assert stored.taken == frozenset()  # what is studied is not bought
-    assert len(ranked.chosen) == 10
+    assert len(ranked.chosen) == min(10, len(stored.candidates)) > 0
     assert all(c.known is not None for c in stored.candidates)
     assert rounds[1]["test"].keys() == {"acc", "macro_f1"}
     assert {"notes", "drift"}.isdisjoint(rounds[0]["bought"])
@@ -129,6 +129,8 @@ def test_a_run_interrupted_among_lessons_ends_like_one_that_was_not(
     assert found[0] == expected[0]
     assert found[3:] == expected[3:]
     assert found[1]["annotations"] == expected[1]["annotations"]
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert (path / "student" / name).read_bytes() == (whole / "student" / name).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Protocol
 
 from elad_exp.budget.ledger import StoredCall
-from elad_exp.teachers.annotator import Annotator
 from elad_exp.types import Answer, Request
 
 
-def request_key(annotator: Annotator, request: Request, *, repetition: int = 0) -> str:
+class Asked(Protocol):
+    """Who answers, as far as that shapes the answer; an `annotator.Annotator` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def fresh_by(self) -> int | None: ...
+
+
+def request_key(annotator: Asked, request: Request, *, repetition: int = 0) -> str:
     """sha256 of the canonical request: all that shapes the answer, nothing about the run.
 
     Args:

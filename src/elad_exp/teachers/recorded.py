@@ -54,7 +54,7 @@ class RecordedTeacher:
     name = "recorded"
     calling = Calling()
     shares_cache = False
-    fresh_by = None
+    fresh_by: int | None = None
 
     def __init__(
         self,

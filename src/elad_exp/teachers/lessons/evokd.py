@@ -95,8 +95,10 @@ class EvoKDTeacher(LessonTeacher):
 
     @property
     def settings(self) -> dict[str, Any]:
-        names = ("easy_fraction", "analyse", "show_right", "one_call", "votes")
-        names += ("init", "init_rounds")
+        names = (
+            *("easy_fraction", "analyse", "show_right", "one_call", "votes"),
+            *("init", "init_rounds"),
+        )
         return super().settings | {name: getattr(self, name) for name in names}
 
     async def lessons(self, query: Query, ask: Ask) -> Sequence[Lesson]:

@@ -60,7 +60,7 @@ class RecordedLessons:
     estimated = False
     calling = Calling()
     shares_cache = False
-    fresh_by = None
+    fresh_by: int | None = None
 
     def __init__(self, recorded: RecordedTeacher, asker: LessonTeacher) -> None:
         self.recording, self.info = recorded.recording, recorded.info
