@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.teachers.annotator import Ask, Lesson
 from elad_exp.teachers.lessons.auggpt import not_of_spans, rephrased
@@ -107,6 +108,11 @@ class EvoKDTeacher(LessonTeacher):
         `notes`: how many predictions were `studied`, and `wrong` of them; the `analysis`, or why
         there is none under `no_analysis`.
         """
+        if any(item.known is None for item in query.items):
+            raise ConfigError(
+                f"selection.among=pool: teacher={self.name} studies predictions on annotated texts; "
+                "set selection.among=new and selector=predictions"
+            )
         if self.init and query.round <= self.init_rounds and of_dataset(query):
             self.notes = {"no_analysis": f"paraphrases of the first examples (init={self.init})"}
             return of_each(query, texts=self.texts, name="paraphrases")
