@@ -110,8 +110,8 @@ class EvoKDTeacher(LessonTeacher):
         """
         if any(item.known is None for item in query.items):
             raise ConfigError(
-                f"selection.among=pool: teacher={self.name} studies predictions on annotated texts; "
-                "set selection.among=new and selector=predictions"
+                f"selection.among=pool: teacher={self.name} studies predictions on annotated "
+                "texts; set selection.among=new and selector=predictions"
             )
         if self.init and query.round <= self.init_rounds and of_dataset(query):
             self.notes = {"no_analysis": f"paraphrases of the first examples (init={self.init})"}
