@@ -80,20 +80,21 @@ def test_the_first_examples_are_given_and_their_new_texts_shared_out(
 
 
 def test_paraphrases_keep_the_label_of_what_they_say_anew() -> None:
-    texts = {"texts": ["A song by\nMira.", "", "x" * 600, "Mira sings.", "One too many."]}
-    teacher = scripted(AugGPTTeacher, texts, texts=4)
+    texts = {"texts": ["A song by\nMira.", "", "x" * 600, "Mira sings.", "...", "Too many."]}
+    teacher = scripted(AugGPTTeacher, texts, texts=5)
     query = labelled(TASK, 1)
     [lesson] = study(teacher, query)
     found = write(teacher, lesson)
     [(step, prompt)] = asked(teacher)
     assert step == "rephrase"
     assert f"whose right answer is concert:\n{query.items[0].sample.question}\n" in prompt
-    assert "Write 4 new texts" in prompt
+    assert "Write 5 new texts" in prompt
     assert reasons(found) == [
         "",
         "an empty text",
         "longer than teacher.text_tokens allows: 600 bytes, more than 512",
         "",
+        "an empty text",
     ]
     assert [a.sample.question for a in found if not a.reason] == ["A song by Mira.", "Mira sings."]
     assert {a.explanation.answer for a in found if a.explanation} == {"concert"}

@@ -243,13 +243,13 @@ def test_other_tasks_are_refused() -> None:
 # Changing a prompt changes its version, and with it every request key: do it on purpose.
 VERSIONS = {
     "analyse": "fa64f0641a35",
-    "write": "0bb551d3d5f4",
-    "write_labelled": "0aecb7892e59",
-    "label": "5c6773bb5255",
-    "rephrase": "be03e1bd9732",
-    "imagine": "b788dcea46c3",
-    "rewrite": "2089d929e9b9",
-    "name": "0ffb6160495f",
+    "write": "e6d6261ece2e",
+    "write_labelled": "b16172b6146e",
+    "label": "17cc357128f4",
+    "rephrase": "733790951d35",
+    "imagine": "1f88e8ce98ac",
+    "rewrite": "92cdbf4a1825",
+    "name": "c3f158a5ca92",
 }
 
 

@@ -39,7 +39,6 @@ from elad_exp.types import (
     Sample,
     Status,
     Usage,
-    normalise,
     sample_id,
 )
 
@@ -282,7 +281,7 @@ class LessonTeacher(ABC):
 
     def unusable(self, text: str) -> str:
         """Why a text cannot be used whatever its answer; empty if it can."""
-        if not normalise(text):
+        if not any(map(str.isalnum, text)):  # also the dots of a prompt's form, said again
             return "an empty text"
         most = BYTES_A_TOKEN * self.text_tokens
         size = len(text.encode())
