@@ -47,7 +47,7 @@ def made(kind: type[LabelToy]) -> tuple[LabelToy, BuiltEncoder, Labels]:
         (EntityToy, {"attempt"}, 1.0),
         (EntityToy, {"margin"}, 1.0),
     ],
-    ids=str,
+    ids=lambda own: "+".join(sorted(own)) if isinstance(own, set) else str(own),
 )
 def test_scoring_reads_what_is_planned(
     kind: type[LabelToy], needs: set[str], guided: float
