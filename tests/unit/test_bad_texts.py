@@ -39,7 +39,7 @@ def labelled(text: str, answer: str) -> Annotation:
 def test_a_text_whose_entities_cannot_be_placed_is_dropped(answer: str) -> None:
     found = labelled(TEXT, answer)
     assert (found.status, found.explanation) == (Status.UNPARSED, None)
-    assert found.reason == f"the answer {answer!r} cannot be used"
+    assert found.reason == f"the answer cannot be used: {answer!r}"
     assert found.sample.question == TEXT
 
 
@@ -69,4 +69,4 @@ def test_an_empty_text_is_dropped() -> None:
 def test_a_class_that_the_teacher_invents_is_dropped() -> None:
     teacher = Scripted({"easy": ["Fish."], "hard": []}, {"answers": ["opera"]})
     [found] = teacher.write_now(lesson(easy=1, hard=0))
-    assert (found.status, found.reason) == (Status.UNPARSED, "the answer 'opera' cannot be used")
+    assert (found.status, found.reason) == (Status.UNPARSED, "the answer cannot be used: 'opera'")
