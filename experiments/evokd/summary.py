@@ -24,7 +24,7 @@ FIELDS = (
     "condition", "selector", "seed", "round", "annotations", "tokens", "optimizer_steps",
     "dev_f1", "test_f1", "dev_acc", "test_acc", "asked", "usable", "weak", "wall_s", "commit",
 )  # fmt: skip
-LEVELS = (2000, 4000, 6000, 8000)
+LEVELS = (2000, 4000, 6000, 8000, 12_000)
 """Teacher tokens at which arms are compared."""
 Rows = list[dict[str, str]]
 
