@@ -162,3 +162,15 @@ def test_mistakes_are_told_before_anything_is_written(
     assert re.search(told, said), said
     assert said.count("\n") <= 3
     assert not path.exists()
+
+
+def test_no_study_is_paid_for_that_no_lesson_can_follow(tmp_path: Path) -> None:
+    spent = []
+    for limit in range(1000, 4000, 250):
+        path = tmp_path / str(limit)
+        assert run(path, f"budget.max_tokens={limit}", "schedule.rounds=2") == 0
+        calls = read_lines(path / "ledger.jsonl")
+        assert (len(calls) == 0) == (not [x for x in bought(path) if x[0]])
+        spent.append(sum(x["spent"]["tokens"] for x in calls))
+    assert spent[0] == 0
+    assert spent[-1] > 0

@@ -79,9 +79,9 @@ def _lot(calls: LessonCalls) -> Lot:
         expected.add(request.expected, chance)
     first, _ = calls.requests[0]
     aside.add(first.bound + first.ahead)
+    aside.calls += first.ahead_calls
     most.add(calls.most)
-    for cost in (aside, most):
-        cost.calls += first.ahead_calls
+    most.calls = len(calls.requests)
     return Lot(calls.texts, expected, aside, most)
 
 

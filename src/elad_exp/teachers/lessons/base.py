@@ -326,7 +326,7 @@ class LessonTeacher(ABC):
     def label_bounds(self, n: int, *, votes: int) -> list[Usage]:
         """The most that each look at `n` texts can cost which are not written yet."""
         frame = prompt_of("label").render(**self.about, form=form_of(self.task), texts="")
-        read = self.speaker.read_bound(frame, texts=n, text_tokens=self.text_tokens)
+        read = self.speaker.read_bound("label", frame, texts=n, text_tokens=self.text_tokens)
         return [self.speaker.priced(Usage(read, self.answered_tokens(n)))] * votes
 
     async def say(

@@ -24,11 +24,12 @@ from elad_exp.teachers.lessons.steps import (
     evidence_text,
     form_of,
     numbered,
+    prompt_of,
     shown_by,
     weaknesses_text,
 )
 from elad_exp.teachers.replies import Unusable
-from elad_exp.types import Annotation, GoldBook, Query, QueryItem
+from elad_exp.types import Annotation, GoldBook, Query, QueryItem, Usage
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class EvoKDTeacher(LessonTeacher):
         found = await self._analysed(query, ask)
         analysis = found if isinstance(found, Analysis) else None
         self.notes |= {"analysis": analysis.model_dump()} if analysis else {"no_analysis": found}
-        shown = [item.sample.question for item in query.items[:EXAMPLES]]
+        shown = _shown(query)
         lessons: list[Lesson] = []
         left, easy_left = self.texts, round(self.texts * self.easy_fraction)
         for number, size in enumerate(self.sizes(self.texts)):
@@ -147,9 +148,11 @@ class EvoKDTeacher(LessonTeacher):
             return "no wrong prediction to study (teacher.show_right=false)"
         plan = {"round": query.round, "items": [item.to_dict() for item in items]}
         values = self.about | {"evidence": evidence_text(self.task, items)}
-        most = 512 + 64 * len(items)
+        most = 384 + 32 * len(items)
+        # Nothing is paid for a study that no lesson can follow.
+        ahead = self._lesson_bounds(query)
         try:
-            found = await self.say("analyse", values, ask, plan, most_tokens=most)
+            found = await self.say("analyse", values, ask, plan, most_tokens=most, ahead=ahead)
         except Unusable as error:
             log.warning("round %d: the analysis cannot be used (%s)", query.round, error)
             return f"the reply cannot be used: {error}"
@@ -159,22 +162,45 @@ class EvoKDTeacher(LessonTeacher):
             weakness.evidence = list(shown_by(weakness, ids))
         return found
 
+    def _lesson_bounds(self, query: Query) -> list[Usage]:
+        """The most that each call of the first lesson costs if no weakness is named: the least that
+        must be left for it. How many will be named is not known, and the longest list would keep
+        small budgets from being used.
+        """
+        size = next(iter(self.sizes(self.texts)))
+        step, values = self._asked(_shown(query), None, easy=size, hard=size)
+        prompt = prompt_of(step).render(**values)
+        read = self.speaker.read_bound(step, prompt, texts=0, text_tokens=0)
+        write = self.speaker.priced(Usage(read, self._most(size)))
+        return [write, *self.label_bounds(size, votes=0 if self.one_call else self.votes)]
+
+    def _asked(
+        self, shown: Sequence[str], analysis: Analysis | None, *, easy: int, hard: int
+    ) -> tuple[str, dict[str, str]]:
+        """The step that writes, and the fields of its prompt."""
+        values = self.about | {
+            "weaknesses": weaknesses_text(analysis),
+            "examples": numbered(shown),
+            "easy": str(easy),
+            "hard": str(hard),
+        }
+        if not self.one_call:
+            return "write", values
+        return "write_labelled", values | {"form": form_of(self.task)}
+
+    def _most(self, size: int) -> int:
+        """Tokens of what a lesson writes in one call, at most."""
+        return self.written_tokens(size) + self.one_call * self.answered_tokens(size)
+
     async def written(self, lesson: Lesson, ask: Ask) -> list[Annotation]:
         """See `LessonTeacher.write`."""
         plan = lesson.plan
         if "source" in plan:
             return await rephrased(self, lesson, ask)
         analysis = Analysis.model_validate(plan["analysis"]) if plan["analysis"] else None
-        values = self.about | {
-            "weaknesses": weaknesses_text(analysis),
-            "examples": numbered(plan["examples"]),
-            "easy": str(plan["easy"]),
-            "hard": str(plan["hard"]),
-        }
-        step, most, looks = "write", self.written_tokens(lesson.size), self.votes
-        if self.one_call:
-            values["form"] = form_of(self.task)
-            step, most, looks = "write_labelled", most + self.answered_tokens(lesson.size), 0
+        easy, hard = plan["easy"], plan["hard"]
+        step, values = self._asked(plan["examples"], analysis, easy=easy, hard=hard)
+        most, looks = self._most(lesson.size), 0 if self.one_call else self.votes
         ahead = self.label_bounds(lesson.size, votes=looks)
         found = await self.say(step, values, ask, plan, most_tokens=most, ahead=ahead)
         assert isinstance(found, Texts)
@@ -186,13 +212,17 @@ class EvoKDTeacher(LessonTeacher):
         else:
             place = {"round": plan["round"], "number": plan["number"]}
             said = await self.labels(texts, ask, place, votes=self.votes)
-        easy = len(found.easy)
+        clear = len(found.easy)
         return [
             self.annotation(
-                text, answers, parents=plan["parents"], aim="easy" if n < easy else "hard"
+                text, answers, parents=plan["parents"], aim="easy" if n < clear else "hard"
             )
             for n, (text, answers) in enumerate(zip(texts, said, strict=True))
         ]
+
+
+def _shown(query: Query) -> list[str]:
+    return [item.sample.question for item in query.items[:EXAMPLES]]
 
 
 def _wrong(item: QueryItem) -> bool:

@@ -91,7 +91,9 @@ class _Replies:
     def taken(self, texts: int) -> LessonCalls:
         """What was asked since the last time, for so many texts."""
         asked, self._asked = self._asked, []
-        most = asked[0][0].bound + asked[0][0].ahead if asked else Usage()
+        most = asked[0][0].bound if asked else Usage()
+        # What a study sets aside is for its first lesson, which has a bound of its own.
+        most += asked[0][0].ahead if asked and texts else Usage()
         return LessonCalls(texts, tuple(asked), most)
 
     async def ask(

@@ -10,6 +10,7 @@ from elad_exp.teachers import litellm
 from elad_exp.teachers.lessons.steps import BYTES_A_TOKEN, SCHEMAS, prompt_of
 from elad_exp.teachers.meaning import Meaning, understood
 from elad_exp.teachers.model import LanguageModel
+from elad_exp.teachers.replies import form
 from elad_exp.types import Answer, Request
 
 
@@ -43,9 +44,11 @@ class ModelSpeaker(LanguageModel):
     def longest_text(self, text_tokens: int) -> str:
         return "x" * (BYTES_A_TOKEN * text_tokens)
 
-    def read_bound(self, prompt: str, *, texts: int, text_tokens: int) -> int:
+    def read_bound(self, step: str, prompt: str, *, texts: int, text_tokens: int) -> int:
         # Of every text its number and a line's end as well.
-        return prompt_bound([prompt]) + texts * (BYTES_A_TOKEN * text_tokens + 8)
+        return prompt_bound([prompt, form(SCHEMAS[step])]) + texts * (
+            BYTES_A_TOKEN * text_tokens + 8
+        )
 
     async def answer(self, step: str, request: Request, plan: Mapping[str, Any]) -> Answer:
         schema = SCHEMAS[step]

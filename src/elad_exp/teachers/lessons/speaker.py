@@ -56,10 +56,11 @@ class Speaker(Protocol):
         """What stands for a text that has all the tokens that it may have, for a plan."""
         ...
 
-    def read_bound(self, prompt: str, *, texts: int, text_tokens: int) -> int:
+    def read_bound(self, step: str, prompt: str, *, texts: int, text_tokens: int) -> int:
         """At most so many tokens are read of a prompt and of texts that are not written yet.
 
         Args:
+            step: See `ask_for`.
             prompt: Without the texts.
             texts: How many there will be.
             text_tokens: Of each, at most, when it is written.
@@ -130,7 +131,7 @@ class Program(ABC):
         # More, because what others of its lesson leave it may take, up to the bytes of a text.
         return " ".join(["xxxx"] * (text_tokens * BYTES_A_TOKEN // 5))
 
-    def read_bound(self, prompt: str, *, texts: int, text_tokens: int) -> int:
+    def read_bound(self, step: str, prompt: str, *, texts: int, text_tokens: int) -> int:
         # Of every text its number as well.
         return count_tokens(prompt) + texts * (text_tokens + 4)
 
