@@ -14,6 +14,7 @@ SPENT = 5
 _BULLETIN = (
     "+experiment=evokd_quickstart",
     "student=minilm",
+    "optim.batch_size=8",
     "dataset.n_dev=100",
     "dataset.n_test=500",
     f"schedule.steps_per_round={STEPS}",
