@@ -12,7 +12,7 @@ from elad_exp.protocols import SpanTask, Task
 from elad_exp.teachers.annotator import Ask, Lesson
 from elad_exp.teachers.lessons.base import LessonTeacher
 from elad_exp.teachers.lessons.sources import of_each
-from elad_exp.teachers.lessons.steps import Batch, spoken
+from elad_exp.teachers.lessons.steps import spoken
 from elad_exp.types import Annotation, Query, Sample
 
 
@@ -60,8 +60,5 @@ async def rephrased(teacher: LessonTeacher, lesson: Lesson, ask: Ask) -> list[An
         "answer": answer,
         "n": str(lesson.size),
     }
-    most = teacher.written_tokens(lesson.size)
-    found = await teacher.say("rephrase", values, ask, plan, most_tokens=most)
-    assert isinstance(found, Batch)
-    texts = [" ".join(text.split()) for text in found.texts][: lesson.size]
+    texts = await teacher.texts_of("rephrase", values, lesson, ask)
     return [teacher.annotation(text, [answer], parents=[source.id]) for text in texts]

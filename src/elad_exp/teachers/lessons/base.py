@@ -21,6 +21,7 @@ from elad_exp.teachers.lessons.steps import (
     BYTES_A_TOKEN,
     SCHEMAS,
     Answers,
+    Batch,
     about,
     form_of,
     numbered,
@@ -322,6 +323,19 @@ class LessonTeacher(ABC):
             return []
         assert isinstance(found, Answers)
         return found.answers
+
+    async def texts_of(
+        self, step: str, values: Mapping[str, str], lesson: Lesson, ask: Ask
+    ) -> list[str]:
+        """The texts that a step which asks for nothing else is replied, on one line each.
+
+        Raises:
+            Unusable: See `say`.
+        """
+        most = self.written_tokens(lesson.size)
+        found = await self.say(step, values, ask, lesson.plan, most_tokens=most)
+        assert isinstance(found, Batch)
+        return [" ".join(text.split()) for text in found.texts][: lesson.size]
 
     def label_bounds(self, n: int, *, votes: int) -> list[Usage]:
         """The most that each look at `n` texts can cost which are not written yet."""

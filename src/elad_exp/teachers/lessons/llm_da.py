@@ -22,7 +22,7 @@ from elad_exp.teachers.lessons.edits import cut, joined
 from elad_exp.teachers.lessons.names import NAME, found_again, usable_names
 from elad_exp.teachers.lessons.sources import labelled, of_each
 from elad_exp.teachers.lessons.speaker import Speaker
-from elad_exp.teachers.lessons.steps import Batch, Names, spoken
+from elad_exp.teachers.lessons.steps import Names, spoken
 from elad_exp.teachers.replies import Unusable
 from elad_exp.types import Annotation, GoldBook, Query, QueryItem, Sample
 
@@ -142,11 +142,8 @@ class LLMDATeacher(LessonTeacher):
             "answer": answer,
             "n": str(lesson.size),
         }
-        most = self.written_tokens(lesson.size)
-        found = await self.say("rewrite", values, ask, plan, most_tokens=most)
-        assert isinstance(found, Batch)
         made = []
-        for text in (" ".join(text.split()) for text in found.texts[: lesson.size]):
+        for text in await self.texts_of("rewrite", values, lesson, ask):
             spans, missing = found_again(text, quoted, task.tokens(text))
             said = to_answer(spans) if spans else answer
             made.append(self.annotation(text, [said], parents=[source.id], reason=missing))

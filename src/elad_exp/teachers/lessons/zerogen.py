@@ -13,7 +13,6 @@ from elad_exp.protocols import SpanTask, Task
 from elad_exp.teachers.annotator import Ask, Lesson
 from elad_exp.teachers.lessons.base import LessonTeacher
 from elad_exp.teachers.lessons.speaker import Speaker
-from elad_exp.teachers.lessons.steps import Batch
 from elad_exp.types import Annotation, GoldBook, Query
 
 
@@ -84,8 +83,5 @@ class ZeroGenTeacher(LessonTeacher):
         label = lesson.plan["label"]
         described = f"{label}: {self.descriptions[label]}"
         values = {"class": described if self.describe else label, "n": str(lesson.size)}
-        most = self.written_tokens(lesson.size)
-        found = await self.say("imagine", values, ask, lesson.plan, most_tokens=most)
-        assert isinstance(found, Batch)
-        texts = [" ".join(text.split()) for text in found.texts][: lesson.size]
+        texts = await self.texts_of("imagine", values, lesson, ask)
         return [self.annotation(text, [label], parents=[]) for text in texts]
