@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from elad_exp.protocols import Splits
+from elad_exp.protocols import Forced, Splits
+from elad_exp.student.base import explain_then_force
 from elad_exp.tasks.reasoning import ReasoningTask
 from elad_exp.types import (
     Annotation,
@@ -62,6 +63,9 @@ class FakeStudent:
         first = [[self._one(s, 0, 0)] if greedy else [] for s in samples]
         drawn = [[self._one(s, i, seed if k > 1 else 0) for i in range(k)] for s in samples]
         return [a + b for a, b in zip(first, drawn, strict=True)]
+
+    def explain_forced(self, *args: Any, **drawn: Any) -> list[Forced]:
+        return explain_then_force(self, *args, **drawn)
 
     def explain_from(
         self,

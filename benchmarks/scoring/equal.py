@@ -17,6 +17,7 @@ from ours import Forced
 from plain import Plain
 from workload import Job, Question, Work
 
+from elad_exp.student.kept import Kept
 from elad_exp.student.precision import for_inference
 
 TOLERANCE = 1e-4
@@ -71,8 +72,15 @@ def of_ours(
 ) -> Given:
     ours = Forced(work, job, dtype=dtype)
     with for_inference(ours.model, dtype) as model:
-        greedy = [own[0] for own in ours.sequences(model, questions, job)]
-        answers = ours.answers(model, questions, right, job)
+        known: dict[int, Kept] = {}
+
+        def keep(batch: Sequence[int], greedy: Sequence[list[int]], kept: list[Kept]) -> None:
+            known.update(zip(batch, kept, strict=True))
+
+        greedy = [own[0] for own in ours.sequences(model, questions, job, keep)]
+        # Of what is kept, the part that agrees with `right` is used.
+        kept = [known[i] for i in range(len(questions))]
+        answers = ours.answers(model, questions, right, job, kept)
     return Given(greedy, [value for own in answers for row in own for value in row])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,17 +19,20 @@ from workload import (
     task,
 )
 
+from elad_exp import protocols
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.student.batches import Batches
 from elad_exp.student.decoder import DecoderEngine
 from elad_exp.student.forced import Continuation, TokenTree, score_trees
 from elad_exp.student.generate import generate
+from elad_exp.student.kept import Kept, Shelf
 from elad_exp.student.precision import for_inference
 from elad_exp.student.pretrained import load_pretrained
 
 NEEDS = frozenset(
     {"intra", "inter", "step_entropy", "step_content", "answer_entropy", "direct_entropy"}
 )
+Then = Callable[[Sequence[int], Sequence[list[int]], list[Kept]], None]
 
 
 class Forced:
@@ -44,25 +47,30 @@ class Forced:
 
     def __call__(self, questions: Sequence[Question], new_tokens: int) -> dict[str, Any]:
         job = replace(self.job, new_tokens=new_tokens)
+        answers = 0
         with for_inference(self.model, self.dtype) as model:
-            made = self.sequences(model, questions, job)
-            greedy = [own[0] for own in made]
-            answers = self.answers(model, questions, greedy, job)
-        return {
-            "tokens": sum(len(ids) for own in made for ids in own),
-            "answers": sum(len(own) for own in answers),
-        }
+
+            def force(batch: Sequence[int], greedy: Sequence[list[int]], kept: list[Kept]) -> None:
+                nonlocal answers
+                found = self.answers(model, [questions[i] for i in batch], greedy, job, kept)
+                answers += sum(map(len, found))
+
+            made = self.sequences(model, questions, job, force)
+        return {"tokens": sum(len(ids) for own in made for ids in own), "answers": answers}
 
     def sequences(
-        self, model: Any, questions: Sequence[Question], job: Job
+        self, model: Any, questions: Sequence[Question], job: Job, then: Then
     ) -> list[list[list[int]]]:
-        """Of each question the greedy sequence, then `k` sampled ones."""
+        """Of each question the greedy sequence, then `k` sampled ones. `then` is called after each
+        batch, with the numbers of its questions, the greedy sequences, and what is known of them.
+        """
         total = 1 + job.k
         prompts = [q.ids for q in questions]
         found: dict[int, list[list[int]]] = {}
 
         def work(batch: list[int]) -> None:
             shape = (len(batch) * total, job.new_tokens)
+            shelf = Shelf([prompts[i] for i in batch], total)
             made = generate(
                 model,
                 [prompts[i] for i in batch],
@@ -73,9 +81,11 @@ class Forced:
                 temperature=TEMPERATURE,
                 uniforms=torch.rand(shape, generator=torch.Generator().manual_seed(batch[0])),
                 greedy=True,
+                shelf=shelf,
             )
             for n, i in enumerate(batch):
                 found[i] = [g.ids for g in made[n * total : (n + 1) * total]]
+            then(batch, [found[i][0] for i in batch], shelf.kept(made))
 
         size = [len(p) + job.new_tokens * total for p in prompts]
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
@@ -83,10 +93,15 @@ class Forced:
         return [found[i] for i in range(len(prompts))]
 
     def answers(
-        self, model: Any, questions: Sequence[Question], greedy: Sequence[list[int]], job: Job
+        self,
+        model: Any,
+        questions: Sequence[Question],
+        greedy: Sequence[list[int]],
+        job: Job,
+        kept: Sequence[Kept],
     ) -> list[list[list[float]]]:
         """Of each question, after each prefix, the log-probability of each label."""
-        trees = [self._tree(q, ids, job) for q, ids in zip(questions, greedy, strict=True)]
+        trees = [self._tree(*own, job) for own in zip(questions, greedy, kept, strict=True)]
         found: dict[int, list[float]] = {}
 
         def work(batch: list[int]) -> None:
@@ -101,8 +116,8 @@ class Forced:
             [found[i][at : at + n] for at in range(0, len(found[i]), n)] for i in range(len(trees))
         ]
 
-    def _tree(self, question: Question, greedy: list[int], job: Job) -> TokenTree:
-        tree = TokenTree()
+    def _tree(self, question: Question, greedy: list[int], kept: Kept, job: Job) -> TokenTree:
+        tree = TokenTree(kept)
         for cut in job.cuts():
             context = (*question.ids, *greedy[:cut], *self.work.answer)
             for label in self.work.labels:
@@ -131,14 +146,21 @@ class Round:
 
     def __call__(self, questions: Sequence[Question], new_tokens: int) -> dict[str, Any]:
         engine = self.engine.shortened(new_tokens)
-        asked: dict[str, int] = {}
+        answers = 0
+
+        def counted(*args: Any, **drawn: Any) -> list[protocols.Forced]:
+            nonlocal answers
+            found = DecoderEngine.explain_forced(engine, *args, **drawn)
+            answers += sum(len(forced) for _, forced in found)
+            return found
+
+        engine.explain_forced = counted  # type: ignore[method-assign]
         scorer = Scorer(
             self.task,
             engine,
             seed=0,
             k=self.job.k,
             temperature=TEMPERATURE,
-            on_phase=asked.__setitem__,
         )
         scorer.score([q.sample for q in questions], NEEDS, labelled=(), round=0)
-        return {"tokens": engine.speeds["generate"].tokens, "answers": asked["forced"]}
+        return {"tokens": engine.speeds["generate"].tokens, "answers": answers}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -161,6 +161,12 @@ class SourcedTask(Task, Protocol):
     source_ids: Mapping[str, str]
 
 
+Given = Callable[[Sample, Explanation], Iterable[tuple[str, ...]]]
+"""The steps after which a sample's answer is forced, once its greedy explanation is known."""
+Forced = tuple[list[Explanation], dict[tuple[str, ...], dict[str, float]]]
+"""A sample's explanations, and the distributions of its answer after some steps."""
+
+
 class Student(Protocol):
     """The student at inference: explains, and answers when forced to. Batches by itself."""
 
@@ -176,6 +182,20 @@ class Student(Protocol):
         """`k` explanations per sample, greedy at temperature 0, with step log-probabilities
         and entropies. With `greedy` the greedy one stands before the `k` sampled ones, and costs
         no pass of its own. Order follows `samples`. Equal arguments give equal results.
+        """
+        ...
+
+    def explain_forced(
+        self,
+        samples: Sequence[Sample],
+        given: Given | None,
+        *,
+        k: int = 0,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[Forced]:
+        """The greedy explanation of each sample, then `k` sampled ones as `explain` draws them; and
+        its `answer_distributions` after each of `given`, if any.
         """
         ...
 

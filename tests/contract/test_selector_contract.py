@@ -18,6 +18,7 @@ from elad_exp.selectors.components import ATTEMPT, COMPONENTS, FEATURES, SAMPLED
 from elad_exp.selectors.coreset import VoteK
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.wrappers import ClassBalanced, Diversify, Subsample
+from elad_exp.student.base import explain_then_force
 from elad_exp.types import Candidate, Explanation, Gold, GoldBook, QueryItem, Sample, Step
 
 SELECTORS = {
@@ -206,6 +207,9 @@ class StudentOfFewWords:
         self.read.append(list(samples))
         said = Explanation((Step(1, "a step", -1.0, 0.5),), "yes", logprob=-1.0)
         return [[said] * (k + greedy) for _ in samples]
+
+    def explain_forced(self, *args, **drawn):
+        return explain_then_force(self, *args, **drawn)
 
     def answer_distributions(self, items):
         self.read.append(list(items))

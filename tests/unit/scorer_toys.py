@@ -5,6 +5,7 @@ import random
 import numpy as np
 
 from elad_exp.selectors.scorer import Scorer
+from elad_exp.student.base import explain_then_force
 from elad_exp.types import Explanation, Sample, Step
 
 
@@ -35,6 +36,9 @@ class FakeStudent:
             + [self._explanation(s, at(place) + i, seed) for i in range(k)]
             for place, s in enumerate(samples)
         ]
+
+    def explain_forced(self, *args, **drawn):
+        return explain_then_force(self, *args, **drawn)
 
     def explain_from(self, items, *, k=1, temperature=0.0, seed=0):
         self.calls.append(("go on", list(items), k, temperature, seed))

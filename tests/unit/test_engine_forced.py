@@ -94,8 +94,8 @@ def test_forced_tokens_are_those_of_training() -> None:
         prompt = render(TOKENIZER, TASK.prompt(sample_), chat_template=False)
         row = encode(TOKENIZER, prompt, target, max_length=96)
         assert row is not None
-        trees, [(number, scores)] = engine(MODEL, TOKENIZER)._trees(
-            [(sample_, explanation.texts)], [("yes", "no")]
+        trees, [(number, scores)] = engine(MODEL, TOKENIZER)._laid_out(
+            [(sample_, explanation.texts)], [("yes", "no")], {}
         )
         node, token = trees[number].scored[scores[("yes", "no").index(label)]][0]
         path = []

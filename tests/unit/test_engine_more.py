@@ -129,6 +129,6 @@ def test_forced_answers_are_the_same_however_many_samples_are_laid_out_together(
     student = engine(SHARP, TOKENIZER)
     items = [(s, given) for s in SOME for given in ((), STEPS[:1], STEPS)]
     whole = student.answer_distributions(items)
-    monkeypatch.setattr("elad_exp.student.engine.SAMPLES_TOGETHER", 3)
+    monkeypatch.setattr("elad_exp.student.layout.SAMPLES_TOGETHER", 3)
     for one, other in zip(student.answer_distributions(items), whole, strict=True):
         assert one == pytest.approx(other, abs=1e-5)

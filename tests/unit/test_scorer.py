@@ -6,7 +6,7 @@ import pytest
 from elad_exp.errors import ConfigError, EladError, Interrupted
 from elad_exp.protocols import CheckableTask
 from elad_exp.rng import derive_seed
-from elad_exp.selectors.components import CLOSED_ONLY, COMPONENTS, FORCED_PARTIAL
+from elad_exp.selectors.components import CLOSED_ONLY, COMPONENTS, FORCED, FORCED_PARTIAL
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.types import Explanation, Sample, Step
 from tests.unit.scorer_toys import FakeStudent, FakeTask, samples, score
@@ -38,22 +38,23 @@ def test_text_components_need_no_student():
     [
         (["step_entropy"], ["greedy"]),
         (["step_entropy", "step_entropy_max", "rare_words"], ["greedy"]),
-        (["direct_entropy"], ["greedy", "forced"]),
-        (["answer_entropy", "margin", "least_confidence"], ["greedy", "forced"]),
-        (["intra", "intra_excess"], ["greedy", "forced"]),
+        (["direct_entropy"], ["greedy"]),
+        (["answer_entropy", "margin", "least_confidence"], ["greedy"]),
+        (["intra", "intra_excess"], ["greedy"]),
         (["perplexity", "attempt"], ["greedy"]),
         (["attempt"], ["greedy"]),
         (["bald"], ["greedy", "dropout"]),
         (["inter"], ["sampled"]),
         (["inter", "step_content", "self_consistency"], ["sampled"]),
-        (sorted(COMPONENTS), ["sampled", "forced", "dropout"]),
+        (sorted(COMPONENTS), ["sampled", "dropout"]),
     ],
 )
 def test_each_pass_runs_once_and_only_if_needed(needs, passes):
     student, seen = FakeStudent(), []
     candidates = score(student, samples(5), *needs, on_phase=lambda *call: seen.append(call))
     assert [name for name, _ in seen] == passes
-    assert len(student.calls) == len(passes)
+    forced = int(bool(FORCED & set(needs)))
+    assert len(student.calls) == len(passes) + forced
     assert all(c.scores.keys() == set(needs) & COMPONENTS for c in candidates)
     assert all(c.attempt is not None for c in candidates)
     assert {len(c.sampled) for c in candidates} == {4 if "sampled" in passes else 0}
@@ -61,12 +62,11 @@ def test_each_pass_runs_once_and_only_if_needed(needs, passes):
 
 def test_number_of_forced_answers():
     steps = {"id000": 3, "id001": 1, "id002": 0}
-    student, seen = FakeStudent(steps), {}
-    needs = ["intra", "answer_entropy", "direct_entropy"]
-    score(student, samples(3), *needs, on_phase=seen.__setitem__)
-    # Prefixes 0..n, each once: the empty one serves direct_entropy, the last answer_entropy.
-    assert seen == {"greedy": 3, "forced": 4 + 2 + 1}
+    student = FakeStudent(steps)
+    score(student, samples(3), "intra", "answer_entropy", "direct_entropy")
     asked = student.calls[-1][1]
+    # Prefixes 0..n, each once: the empty one serves direct_entropy, the last answer_entropy.
+    assert len(asked) == 4 + 2 + 1
     assert len({(s.id, given) for s, given in asked}) == len(asked)
     assert [len(given) for s, given in asked if s.id == "id000"] == [0, 1, 2, 3]
 
@@ -237,13 +237,13 @@ def test_nan_entropy_of_a_step_is_an_error():
 
 def test_hook_may_stop_before_a_pass():
     def stop(phase, items):
-        if phase == "forced":
+        if phase == "dropout":
             raise Interrupted(15)
 
     student = FakeStudent()
     with pytest.raises(Interrupted):
-        score(student, samples(2), "intra", on_phase=stop)
-    assert [call[0] for call in student.calls] == ["explain"]
+        score(student, samples(2), "intra", "bald", on_phase=stop)
+    assert [call[0] for call in student.calls] == ["explain", "force"]
 
 
 @pytest.mark.parametrize(

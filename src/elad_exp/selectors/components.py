@@ -29,6 +29,7 @@ DROPOUT = frozenset({"bald"})
 """Need the answer forced after the attempt, under dropout; closed answer sets only."""
 ANSWER = frozenset({"answer_entropy", "least_confidence", "margin"})
 """Need the answer forced after the attempt (closed sets) or sampled explanations (open ones)."""
+FORCED = FORCED_PARTIAL | FORCED_DIRECT | ANSWER
 SAMPLED = frozenset({"inter", "step_content", "step_content_sum", "self_consistency"})
 """Need sampled explanations."""
 CONTENT = frozenset({"step_content", "step_content_sum"})

@@ -80,25 +80,56 @@ class Passes:
         self.on_phase = on_phase
 
     def attempts(
-        self, samples: Sequence[Sample], closed: Sequence[bool], *, sampled: bool, round: int
+        self,
+        samples: Sequence[Sample],
+        closed: Sequence[bool],
+        needs: frozenset[str],
+        *,
+        sampled: bool,
+        round: int,
     ) -> list[Evidence]:
-        """The greedy attempts and, with `sampled`, the k explanations that share their prompts."""
-        if not sampled:
-            self.begin("greedy", len(samples))
-            made = self.student.explain(samples)
-        else:
-            self.begin("sampled", len(samples) * (1 + self.k))
-            made = self.student.explain(
-                samples,
-                k=self.k,
-                temperature=self.temperature,
-                seed=derive_seed(self.seed, "score", round),
-                greedy=True,
-            )
-        return [
-            Evidence(sample, is_closed, greedy, drawn)
-            for sample, is_closed, (greedy, *drawn) in zip(samples, closed, made, strict=True)
+        """The greedy attempts and, with `sampled`, the k explanations that share their prompts.
+        Where answers are closed, the forced answers that the components `needs` take are with them:
+        every different (sample, steps) pair once, the shortest first. What does not fit the
+        student's context has an empty distribution, and the scores that need it are undefined.
+
+        Raises:
+            EladError: Probabilities are not finite.
+        """
+        with_answers = {s.id for s, is_closed in zip(samples, closed, strict=True) if is_closed}
+
+        def given(sample: Sample, attempt: Explanation) -> list[Steps]:
+            return self._given(attempt, needs) if sample.id in with_answers else []
+
+        self.begin("sampled" if sampled else "greedy", len(samples) * (1 + self.k * sampled))
+        made = self.student.explain_forced(
+            samples,
+            given if with_answers and needs & c.FORCED else None,
+            k=self.k * sampled,
+            temperature=self.temperature,
+            seed=derive_seed(self.seed, "score", round),
+        )
+        found = [
+            Evidence(sample, sample.id in with_answers, greedy, drawn, forced)
+            for sample, ((greedy, *drawn), forced) in zip(samples, made, strict=True)
         ]
+        for own in found:
+            for steps, distribution in own.forced.items():
+                _check_sum(own.sample, steps, distribution)
+        answers = [distribution for own in found for distribution in own.forced.values()]
+        _tell_too_long("forced answers", answers.count({}), len(answers))
+        return found
+
+    def _given(self, attempt: Explanation, needs: frozenset[str]) -> list[Steps]:
+        """The steps after which an answer is forced."""
+        steps: set[Steps] = set()
+        if needs & c.FORCED_PARTIAL:
+            steps.update(self._parts(attempt))
+        if needs & c.ANSWER:
+            steps.add(attempt.texts)
+        if needs & c.FORCED_DIRECT:
+            steps.add(())
+        return sorted(steps, key=lambda t: (len(t), t))
 
     def sample(self, evidence: Sequence[Evidence], round: int) -> None:
         """The k explanations of those that were chosen for them; drawn as `attempts` draws them."""
@@ -134,44 +165,13 @@ class Passes:
             found.continued[given] = list(drawn)
         _tell_too_long("continued explanations", sum(not drawn for drawn in made), len(made))
 
-    def force(self, evidence: Sequence[Evidence], needs: frozenset[str]) -> None:
-        """Distributions of forced answers, every different (sample, steps) pair once.
-
-        Those of one sample stand together, shortest first, so that a student can share their
-        prefixes. Where one does not fit the student's context, its distribution is empty, and the
-        scores that need it are undefined.
-
-        Raises:
-            EladError: Probabilities are not finite.
-        """
-        wanted: list[tuple[Evidence, Steps]] = []
-        for found in evidence:
-            if not found.closed:
-                continue
-            steps: set[Steps] = set()
-            if needs & c.FORCED_PARTIAL:
-                steps.update(self._parts(found))
-            if needs & c.ANSWER:
-                steps.add(found.attempt.texts)
-            if needs & c.FORCED_DIRECT:
-                steps.add(())
-            wanted += [(found, given) for given in sorted(steps, key=lambda t: (len(t), t))]
-        if not wanted:
-            return
-        self.begin("forced", len(wanted))
-        answers = self.student.answer_distributions([(f.sample, given) for f, given in wanted])
-        _tell_too_long("forced answers", answers.count({}), len(wanted))
-        for (found, given), distribution in zip(wanted, answers, strict=True):
-            found.forced[given] = distribution
-            _check_sum(found.sample, given, distribution)
-
     def write(self, evidence: Sequence[Evidence]) -> None:
         """Answers that the student writes after parts of its attempt, where answers are open."""
         wanted = [
             (found, given)
             for found in evidence
             if not found.closed
-            for given in sorted(set(self._parts(found)), key=lambda t: (len(t), t))
+            for given in sorted(set(self._parts(found.attempt)), key=lambda t: (len(t), t))
         ]
         if not wanted:
             return
@@ -213,10 +213,10 @@ class Passes:
         if self.on_phase is not None:
             self.on_phase(phase, items)
 
-    def _parts(self, found: Evidence) -> list[Steps]:
-        if found.attempt.answer is None:
+    def _parts(self, attempt: Explanation) -> list[Steps]:
+        if attempt.answer is None:
             return []
-        return c.partial_explanations(found.attempt.texts, mode=self.intra)
+        return c.partial_explanations(attempt.texts, mode=self.intra)
 
 
 def _check_sum(sample: Sample, given: Steps, distribution: dict[str, float]) -> None:

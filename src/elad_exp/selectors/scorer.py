@@ -33,8 +33,9 @@ class Scorer:
     Passes over the student, each at most once per call: one greedy explanation if any component
     but the text-only ones is needed, in the same pass with `k` sampled ones if `inter`,
     `self_consistency`, `step_content` or, for open answers, an `answer_entropy`-like component is;
-    forced answers, every different (sample, steps) pair once; answers under dropout; explanations
-    that go on after prefixes; hidden states. Results do not depend on the order of the samples.
+    with it forced answers, every different (sample, steps) pair once; answers under dropout;
+    explanations that go on after prefixes; hidden states. Results do not depend on the order of the
+    samples.
 
     *Guided*: with `guided_fraction` below 1, and where the selector needs samples at all, what
     needs none is computed first. Its mean rank over those components that the selector needs (or
@@ -160,11 +161,10 @@ class Scorer:
         evidence: list[Evidence] = []
         chosen: Sequence[Evidence] = ()
         if ordered and (wanted | guide) - c.TEXT - c.FEATURES:
+            # Of closed answers among open ones, forced answers are costly in name only.
             evidence = self.passes.attempts(
-                ordered, closed, sampled=bool(costly) and not guide, round=round
+                ordered, closed, wanted | guide, sampled=bool(costly) and not guide, round=round
             )
-            # Of closed answers among open ones, these scores are costly in name only.
-            self.passes.force(evidence, wanted | guide)
             self._cheap(evidence, (wanted | guide) - costly, rows, needs=needs, round=round)
             chosen = self._screened(evidence, guide, rows, at_least, round) if guide else evidence
             self._costly(chosen, costly, rows, guided=bool(guide), round=round)

@@ -13,7 +13,7 @@ import torch
 
 from elad_exp.data.collate import Rendered, prompt_ids, render
 from elad_exp.errors import ConfigError, DataError
-from elad_exp.protocols import Task
+from elad_exp.protocols import Forced, Given, Student, Task
 from elad_exp.rng import generator
 from elad_exp.student.batches import Batches
 from elad_exp.student.generated import Generated
@@ -259,3 +259,31 @@ class _Begun:
 
     ids: list[int]
     text: str
+
+
+def explain_then_force(
+    student: Student,
+    samples: Sequence[Sample],
+    given: Given | None,
+    *,
+    k: int = 0,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> list[Forced]:
+    """`Student.explain_forced` of a student that gains nothing from both at once."""
+    if k:
+        said = student.explain(samples, k=k, temperature=temperature, seed=seed, greedy=True)
+    else:
+        said = student.explain(samples)
+    asked = [
+        (i, steps)
+        for i, (sample, found) in enumerate(zip(samples, said, strict=True))
+        for steps in (given(sample, found[0]) if given else ())
+    ]
+    made = (
+        student.answer_distributions([(samples[i], steps) for i, steps in asked]) if asked else []
+    )
+    forced: list[dict[tuple[str, ...], dict[str, float]]] = [{} for _ in samples]
+    for (i, steps), distribution in zip(asked, made, strict=True):
+        forced[i][steps] = distribution
+    return list(zip(said, forced, strict=True))

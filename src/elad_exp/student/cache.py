@@ -72,6 +72,14 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
             setattr(self, name, new)
         self.rows = rows
 
+    def of(self, row: int, prompt: int) -> Tensor:
+        """(2, heads, width + written, size): keys and values of a row after those of its prompt."""
+        found = torch.stack([self.prompt_keys[prompt], self.prompt_values[prompt]])
+        if not self.length:
+            return found
+        written = (self.keys[row, :, : self.length], self.values[row, :, : self.length])
+        return torch.cat([found, torch.stack(written)], dim=2)
+
     def keep(self, rows: Tensor, prompts: Tensor | None) -> None:
         if self.length:  # without, rows have ended at their first token, and there is no buffer
             used = slice(None, self.length)
@@ -141,6 +149,13 @@ class PromptCache(Cache):  # type: ignore[misc]
         """
         self.reading, self.mask = None, mask
         self.owners, self.places = owners, Places.of(owners)
+
+    def of(self, row: int) -> Tensor:
+        """(2, layers, heads, width + written, size): keys and values of a row, its prompt's first,
+        which stands at the right of its `width`.
+        """
+        prompt = int(self.owners[row])
+        return torch.stack([layer.of(row, prompt) for layer in self.layers], dim=1)
 
     def keep(self, rows: Tensor) -> None:
         """Keep only these rows (increasing indices), and the prompts that they continue."""

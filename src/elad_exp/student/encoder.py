@@ -13,8 +13,9 @@ from torch import Tensor
 
 from elad_exp.data.collate import padded
 from elad_exp.errors import ConfigError
+from elad_exp.protocols import Forced
 from elad_exp.rng import derive_seed, generator
-from elad_exp.student.base import InferenceBase, Item
+from elad_exp.student.base import InferenceBase, Item, explain_then_force
 from elad_exp.student.batches import Batches
 from elad_exp.student.embedding import embed
 from elad_exp.student.engine import DROPOUT_TOKENS, NO_DROPOUT
@@ -74,6 +75,10 @@ class EncoderEngine(InferenceBase, ABC):
             drawn = [self._answer(sample, logp, _draw(logp, temperature, rng)) for _ in range(k)]
             found.append([best] * greedy + drawn)
         return found
+
+    def explain_forced(self, *args: Any, **drawn: Any) -> list[Forced]:
+        """See `protocols.Student`."""
+        return explain_then_force(self, *args, **drawn)
 
     def explain_from(self, items: Sequence[Item], **options: Any) -> list[list[Explanation]]:
         """Raises ConfigError: there is nothing to go on from."""

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import torch
 
-from elad_exp.data.collate import target_ids
 from elad_exp.errors import ConfigError
-from elad_exp.protocols import Task
+from elad_exp.protocols import Forced, Task
 from elad_exp.rng import derive_seed
 from elad_exp.student.base import Item, LanguageBase, Opening
 from elad_exp.student.batches import Batches
-from elad_exp.student.forced import (
-    FORCED_ANSWER_TOKENS,
-    Asking,
-    continuations,
-)
+from elad_exp.student.forced import FORCED_ANSWER_TOKENS, Asking
 from elad_exp.student.generated import Generated
+from elad_exp.student.kept import Kept, Shelf
+from elad_exp.student.layout import distributions, lay_out, parts
 from elad_exp.types import Explanation, Sample
 
 DROPOUT_TOKENS = 4096
@@ -33,8 +30,8 @@ NO_DROPOUT = (
     "student.attention_dropout=0.1 (of tiny: student.dropout; of T5: dropout_rate in its "
     "config.json), or choose a selector without bald"
 )
-SAMPLES_TOGETHER = 256
-"""So many samples' forced answers are laid out at a time, which takes memory of its own."""
+Then = Callable[[Mapping[int, list[Explanation]], list[Kept]], None]
+"""Is given a batch's explanations, by number of the sample, and what the model knows of each."""
 
 
 class Engine(LanguageBase, ABC):
@@ -68,15 +65,21 @@ class Engine(LanguageBase, ABC):
 
     @abstractmethod
     def _write(self, model: Any, openings: Sequence[Opening], **options: Any) -> list[Generated]:
-        """Go on after each opening; see `generate.generate` for the options."""
+        """Go on after each opening; see `generate.generate` for the options. Only where `_explain`
+        is given `then` is there a shelf.
+        """
 
     @abstractmethod
-    def _asking(self, prompt: Sequence[int]) -> Asking:
+    def _asking(self, prompt: Sequence[int], kept: Kept | None) -> Asking:
         """Empty, for the continuations after a prompt, of which it is a part."""
 
     @abstractmethod
     def _score(self, model: Any, asked: Sequence[Any]) -> list[list[float]]:
         """Log-probabilities of the continuations in each of what `_asking` made."""
+
+    @abstractmethod
+    def explain_forced(self, *args: Any, **drawn: Any) -> list[Forced]:
+        """See `protocols.Student`."""
 
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -114,6 +117,19 @@ class Engine(LanguageBase, ABC):
         Raises:
             DataError: A prompt leaves no room for an explanation (see `fits`).
         """
+        return self._explain(samples, k, temperature, seed, greedy=greedy)
+
+    def _explain(
+        self,
+        samples: Sequence[Sample],
+        k: int,
+        temperature: float,
+        seed: int,
+        *,
+        greedy: bool,
+        then: Then | None = None,
+    ) -> list[list[Explanation]]:
+        """`then` is called after every batch."""
         openings = [Opening(ids) for ids in self.prompt_ids(samples)]
         for sample, opening in zip(samples, openings, strict=True):
             self._check_room(sample, opening.prompt)
@@ -126,12 +142,16 @@ class Engine(LanguageBase, ABC):
                 uniforms = self._uniforms(
                     [(samples[i], ()) for i in batch], total, greedy=greedy, seed=seed
                 )
-            made = self._generate(
-                [openings[i] for i in batch], total, temperature, uniforms, greedy=greedy
-            )
+            own = [openings[i] for i in batch]
+            shelf = Shelf([opening.prompt for opening in own], total) if then else None
+            made = self._generate(own, total, temperature, uniforms, greedy=greedy, shelf=shelf)
+            here = {}
             for n, i in enumerate(batch):
                 mine = made[n * total : (n + 1) * total]
-                found[i] = [self._explanation(samples[i], g) for g in mine]
+                here[i] = [self._explanation(samples[i], g) for g in mine]
+            if then and shelf:
+                then(here, shelf.kept(made))
+            found.update(here)
             self.on_progress(len(found), len(samples))
 
         # By id among equals, so that the order of `samples` does not even change rounding.
@@ -218,6 +238,7 @@ class Engine(LanguageBase, ABC):
         *,
         greedy: bool = False,
         max_new_tokens: int | None = None,
+        shelf: Shelf | None = None,
     ) -> list[Generated]:
         start = time.perf_counter()
         with self.phase() as model:
@@ -231,6 +252,7 @@ class Engine(LanguageBase, ABC):
                 temperature=temperature,
                 uniforms=uniforms,
                 greedy=greedy,
+                shelf=shelf,
                 poll=self.interrupted,
             )
         self._count("generate", sum(len(g.ids) + g.finished for g in made), start)
@@ -248,13 +270,19 @@ class Engine(LanguageBase, ABC):
         Raises:
             ConfigError: A sample's answers are not a closed set.
         """
+        return self._answers(items)
+
+    def _answers(
+        self, items: Sequence[Item], kept: Mapping[str, Kept] | None = None
+    ) -> list[dict[str, float]]:
+        """`kept`: by id of a sample, what the model knows of it already."""
         labels = [self._labels(sample) for sample, _ in items]
         found: list[dict[str, float]] = [{} for _ in items]
         with self.phase():
-            for part in _parts(items):
+            for part in parts(items):
                 names = [labels[i] for i in part]
-                trees, where = self._trees([items[i] for i in part], names)
-                made = self._distributions(names, self._scores(trees), where)
+                trees, where = self._laid_out([items[i] for i in part], names, kept or {})
+                made = distributions(names, self._scores(trees, tell=not kept), where)
                 for i, distribution in zip(part, made, strict=True):
                     found[i] = distribution
         return found
@@ -276,9 +304,9 @@ class Engine(LanguageBase, ABC):
         with self.phase() as model, torch.random.fork_rng():
             try:
                 model.train()
-                for part in _parts(items):
+                for part in parts(items):
                     names = [labels[i] for i in part]
-                    trees, where = self._trees([items[i] for i in part], names)
+                    trees, where = self._laid_out([items[i] for i in part], names, {})
                     first: dict[int, list[float]] = {}
                     for n, one in enumerate(found):
                         own = derive_seed(seed, n, items[part[0]][0].id)
@@ -286,7 +314,7 @@ class Engine(LanguageBase, ABC):
                         if n == 1 and scores and scores == first:
                             raise ConfigError(NO_DROPOUT)
                         first = first or scores
-                        made = self._distributions(names, scores, where)
+                        made = distributions(names, scores, where)
                         for i, distribution in zip(part, made, strict=True):
                             one[i] = distribution
             finally:
@@ -294,7 +322,12 @@ class Engine(LanguageBase, ABC):
         return found
 
     def _scores(
-        self, trees: Sequence[Asking], batches: Batches | None = None, seed: int | None = None
+        self,
+        trees: Sequence[Asking],
+        batches: Batches | None = None,
+        seed: int | None = None,
+        *,
+        tell: bool = True,
     ) -> dict[int, list[float]]:
         """By number of the tree, the log-probabilities of its continuations.
 
@@ -311,62 +344,25 @@ class Engine(LanguageBase, ABC):
             made = self._score(model, [trees[i] for i in batch])
             self._count("forced", sum(size[i] for i in batch), start)
             scores.update(zip(batch, made, strict=True))
-            self.on_progress(len(scores), len(order))
+            if tell:
+                self.on_progress(len(scores), len(order))
 
         with self.phase() as model:
             (batches or self.batches).run(order, size, work)
         return scores
 
-    def _distributions(
-        self,
-        labels: Sequence[tuple[str, ...]],
-        scores: dict[int, list[float]],
-        where: Sequence[tuple[int, list[int]]],
-    ) -> list[dict[str, float]]:
-        found: list[dict[str, float]] = []
-        for names, (tree, numbers) in zip(labels, where, strict=True):
-            if not numbers:
-                found.append({})
-                continue
-            values = torch.tensor([scores[tree][n] for n in numbers], dtype=torch.float64)
-            found.append(dict(zip(names, values.softmax(dim=0).tolist(), strict=True)))
-        return found
-
-    def _trees(
-        self,
-        items: Sequence[Item],
-        labels: Sequence[tuple[str, ...]],
+    def _laid_out(
+        self, items: Sequence[Item], labels: Sequence[tuple[str, ...]], kept: Mapping[str, Kept]
     ) -> tuple[list[Asking], list[tuple[int, list[int]]]]:
-        """A tree per sample, in order of their ids, and for each item its tree and the scores it
-        needs from it: none if the item exceeds the context.
-        """
         prompts = dict(sorted(self._prompts(items).items()))
-        targets = iter(
-            target_ids(
-                self.tokenizer,
-                [
-                    self.task.target(sample, Explanation.of(steps, label))
-                    for (sample, steps), names in zip(items, labels, strict=True)
-                    for label in names
-                ],
-            )
+        asked = [self._asking(prompt, kept.get(id_)) for id_, prompt in prompts.items()]
+        where = lay_out(
+            items,
+            labels,
+            prompts,
+            asked,
+            task=self.task,
+            tokenizer=self.tokenizer,
+            most=self.context,
         )
-        numbers = {id_: n for n, id_ in enumerate(prompts)}
-        trees = [self._asking(prompt) for prompt in prompts.values()]
-        where = []
-        for (sample, _), names in zip(items, labels, strict=True):
-            prompt, tree = prompts[sample.id], trees[numbers[sample.id]]
-            asked = continuations([[*prompt, *next(targets)] for _ in names])
-            fits = max(len(c.context) + len(c.tokens) for c in asked) <= self.context
-            where.append((numbers[sample.id], [tree.add(c) for c in asked] if fits else []))
-        return trees, where
-
-
-def _parts(items: Sequence[Item]) -> Iterator[list[int]]:
-    """Numbers of the items of so many samples at a time, in order of the samples' ids."""
-    own: dict[str, list[int]] = {}
-    for i, (sample, _) in enumerate(items):
-        own.setdefault(sample.id, []).append(i)
-    ids = sorted(own)
-    for start in range(0, len(ids), SAMPLES_TOGETHER):
-        yield [i for id_ in ids[start : start + SAMPLES_TOGETHER] for i in own[id_]]
+        return asked, where

@@ -6,7 +6,7 @@ as a tree, in which a token attends to its ancestors and has its depth as positi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from elad_exp.student.generate import additive
+from elad_exp.student.kept import Kept, past
 
 FORCED_ANSWER_TOKENS = 32
 """Room for a forced answer: its line, and the end token, after the longest explanation."""
@@ -58,9 +59,14 @@ class Asking(Protocol):
 
 
 class TokenTree:
-    """Token sequences that share beginnings, as one tree."""
+    """Token sequences that share beginnings, as one tree.
 
-    def __init__(self) -> None:
+    Args:
+        kept: What the model knows already; those tokens are not read again.
+    """
+
+    def __init__(self, kept: Kept | None = None) -> None:
+        self.kept = kept
         self.tokens: list[int] = []
         self.parents: list[int] = []
         self.depths: list[int] = []
@@ -99,12 +105,27 @@ class TokenTree:
         """Nodes whose next-token distribution is needed."""
         return list(self._asked)
 
-    def order(self) -> list[int]:
-        """Nodes, those whose distribution is needed last: logits are computed for these only.
+    def known(self) -> dict[int, int]:
+        """Nodes that need not be read again, and their places in what is kept."""
+        found: dict[int, int] = {}
+        node = -1
+        for place, token in enumerate(self.kept.tokens if self.kept else ()):
+            child = self._children.get((node, token))
+            if child is None:
+                break
+            node = child
+            if node not in self._asked:
+                found[node] = place
+        return found
+
+    def order(self, known: Collection[int] = ()) -> list[int]:
+        """Nodes to read, those whose distribution is needed last: logits are computed for these
+        only.
 
         Any order is right, because mask and positions carry the structure.
         """
-        return [n for n in range(len(self)) if n not in self._asked] + self.asked
+        rest = (n for n in range(len(self)) if n not in self._asked and n not in known)
+        return [*rest, *self.asked]
 
     def ancestors(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """(nodes, nodes): whether the column is the row's node or one of its ancestors."""
@@ -125,22 +146,30 @@ def score_trees(
 ) -> list[list[float]]:
     """Log-probabilities (nats) of the continuations of every tree, in one forward pass."""
     poll()
-    width, device = max(map(len, trees)), model.device
+    device = model.device
+    known = [tree.known() for tree in trees]
+    orders = [tree.order(own) for tree, own in zip(trees, known, strict=True)]
+    before = max(1 + max(own.values(), default=-1) for own in known)
+    width = max(map(len, orders))
     ids = torch.full((len(trees), width), pad_id)
     positions = torch.zeros_like(ids)
-    allowed = torch.eye(width, dtype=torch.bool).repeat(len(trees), 1, 1)
+    allowed = torch.zeros(len(trees), width, before + width, dtype=torch.bool)
+    allowed[:, :, before:] = torch.eye(width, dtype=torch.bool)
     places: list[dict[int, int]] = []
-    for row, tree in enumerate(trees):
-        order, start = tree.order(), width - len(tree)
+    for row, (tree, order) in enumerate(zip(trees, orders, strict=True)):
+        start, ancestors = width - len(order), tree.ancestors()[order]
         ids[row, start:] = torch.tensor(tree.tokens)[order]
         positions[row, start:] = torch.tensor(tree.depths)[order]
-        allowed[row, start:, start:] = torch.from_numpy(tree.ancestors()[np.ix_(order, order)])
+        allowed[row, start:, before + start :] = torch.from_numpy(ancestors[:, order])
+        for node, place in known[row].items():
+            allowed[row, start:, place] = torch.from_numpy(ancestors[:, node])
         places.append({node: i - len(tree.asked) for i, node in enumerate(tree.asked)})
     out = model(
         input_ids=ids.to(device),
         position_ids=positions.to(device),
         attention_mask=additive(allowed[:, None].to(device), model.dtype),
-        use_cache=False,
+        past_key_values=past([tree.kept for tree in trees], before) if before else None,
+        use_cache=before > 0,
         logits_to_keep=max(len(tree.asked) for tree in trees),
     )
     logp: Tensor = torch.log_softmax(out.logits.float(), dim=-1)

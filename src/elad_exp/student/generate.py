@@ -12,6 +12,7 @@ from torch import Tensor
 from elad_exp.student.cache import SHARED, PromptCache
 from elad_exp.student.draws import next_tokens
 from elad_exp.student.generated import Generated, Sheet
+from elad_exp.student.kept import Shelf
 
 # Finished rows are dropped once this share of a batch has finished: dropping copies the cache.
 DROP_SHARE = 0.2
@@ -46,6 +47,7 @@ def generate(
     temperature: float = 0.0,
     uniforms: Tensor | None = None,
     greedy: bool = False,
+    shelf: Shelf | None = None,
     poll: Callable[[], None] = lambda: None,
 ) -> list[Generated]:
     """Continue every prompt `k` times; the sequences of a prompt share its prefill.
@@ -61,6 +63,7 @@ def generate(
         uniforms: Numbers in [0, 1), (prompts * k, max_new_tokens): one per token to draw, so
             that a draw depends on its own sequence only. Needed when `temperature` > 0.
         greedy: The first sequence of each prompt takes the most probable tokens all the same.
+        shelf: For these prompts and `k`; takes the keys of each prompt's first sequence.
         poll: Called before every forward pass; may raise.
 
     Returns:
@@ -88,8 +91,12 @@ def generate(
             running &= token != eos_id
             left = int(running.sum())
             if left == 0 or step == max_new_tokens - 1:
+                if shelf is not None:
+                    shelf.take(cache, rows, torch.ones_like(running))
                 break
             if left <= (1 - DROP_SHARE) * len(rows):
+                if shelf is not None:
+                    shelf.take(cache, rows, ~running)
                 kept = running.nonzero()[:, 0]
                 rows, token, position = rows[kept], token[kept], position[kept]
                 running = running[kept]

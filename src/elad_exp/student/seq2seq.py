@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from elad_exp.data.collate import Rendered, render
-from elad_exp.student.base import Opening
+from elad_exp.protocols import Forced
+from elad_exp.student.base import Opening, explain_then_force
 from elad_exp.student.embedding import embed
 from elad_exp.student.encoder_decoder import score, write
 from elad_exp.student.engine import Engine
 from elad_exp.student.forced import FORCED_ANSWER_TOKENS, Continuation
 from elad_exp.student.generated import Generated
+from elad_exp.student.kept import Kept, Shelf
 
 
 class Targets:
@@ -57,11 +59,13 @@ class Seq2SeqEngine(Engine):
     def _held(self, opening: Opening, new_tokens: int, k: int) -> int:
         return (len(opening) + new_tokens) * k
 
-    def _write(self, model: Any, openings: Sequence[Opening], **options: Any) -> list[Generated]:
+    def _write(
+        self, model: Any, openings: Sequence[Opening], *, shelf: Shelf | None = None, **options: Any
+    ) -> list[Generated]:
         prompts, begun = [own.prompt for own in openings], [own.begun for own in openings]
         return write(model, prompts, begun, **options)
 
-    def _asking(self, prompt: Sequence[int]) -> Targets:
+    def _asking(self, prompt: Sequence[int], kept: Kept | None) -> Targets:
         return Targets(prompt)
 
     def _score(self, model: Any, asked: Sequence[Targets]) -> list[list[float]]:
@@ -71,6 +75,10 @@ class Seq2SeqEngine(Engine):
             pad_id=self.tokenizer.pad_token_id,
             poll=self.interrupted,
         )
+
+    def explain_forced(self, *args: Any, **drawn: Any) -> list[Forced]:
+        """See `protocols.Student`."""
+        return explain_then_force(self, *args, **drawn)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(texts, width): mean over tokens of the encoder's last hidden state, of length 1."""
