@@ -128,6 +128,7 @@ class FakeTeacher:
     def __init__(self, *, limit: int | None = None, mode: str = "revise") -> None:
         self.limit, self.mode = limit, mode
         self.last_refusal: str | None = None
+        self.exhausted = False
         self.last_notes: dict[str, Any] = {}
         self.status: dict[str, Status] = {}
         self.default = Status.OK

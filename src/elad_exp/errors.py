@@ -35,6 +35,10 @@ class BudgetExceeded(EladError):
     """A reservation that does not fit under the budget. Nothing was called."""
 
 
+class NothingLeft(BudgetExceeded):
+    """The teacher has nothing left that it could give. Nothing was called."""
+
+
 class RunStopped(EladError):
     """The run stops early and can be resumed. `reason` is what `result.json` records."""
 

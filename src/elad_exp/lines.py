@@ -127,7 +127,13 @@ def stored_candidate(line: Mapping[str, Any]) -> Candidate:
     )
 
 
-def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation) -> dict[str, Any]:
+TOO_LONG = "does not fit the student's context: not trained on"
+
+
+def annotation_line(
+    round_: int, item: QueryItem | None, annotation: Annotation, *, fits: bool
+) -> dict[str, Any]:
+    """A line of `annotations.jsonl`. `fits`: it is short enough to be trained on."""
     explanation, ok = annotation.explanation, annotation.status is Status.OK
     sample = annotation.sample
     # Of a text that a teacher wrote, what it had studied and what was asked for.
@@ -151,9 +157,10 @@ def annotation_line(round_: int, item: QueryItem | None, annotation: Annotation)
         "steps": list(explanation.texts) if explanation else [],
         "answer": explanation.answer if explanation else None,
         "status": str(annotation.status),
-        "reason": annotation.reason,
+        "reason": annotation.reason or ("" if fits or not ok else TOO_LONG),
         "raw": None if ok else annotation.raw,
         "teacher": annotation.teacher,
         "replayed_by": annotation.replayed_by or None,
         "call_ids": list(annotation.call_ids),
+        "trained_on": ok and fits,
     }

@@ -278,6 +278,7 @@ class MeteredTeacher(Protocol):
     name: str
     mode: str
     last_refusal: str | None
+    exhausted: bool
     last_notes: dict[str, Any]
 
     def annotate(self, query: Query) -> list[Annotation]: ...

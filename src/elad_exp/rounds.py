@@ -130,7 +130,7 @@ class Rounds:
         self.studied = None if among == "pool" else Studied(among, pool, trainable)
         self.limits = dict(limits or {})
         self.clock = PhaseClock()
-        self.refused = ""
+        self.refused, self.exhausted = "", False
         self.empty_queries = 0
         self.reported = -1
         self._measured: dict[str, Any] = {}
@@ -144,6 +144,7 @@ class Rounds:
         """Primitives for the checkpoint, beside the pool's."""
         return {
             "refused": self.refused,
+            "exhausted": self.exhausted,
             "empty_queries": self.empty_queries,
             "reported": self.reported,
             "limits": self.limits,
@@ -156,7 +157,8 @@ class Rounds:
         """
         # What other jobs of a sweep held may be free by now.
         same = state["limits"] == self.limits and self.limits.get("scope") != "sweep"
-        self.refused = state["refused"] if same else ""
+        self.exhausted = bool(state.get("exhausted"))
+        self.refused = state["refused"] if same or self.exhausted else ""
         given_up = state["empty_queries"] >= MAX_EMPTY_QUERIES
         self.empty_queries = 0 if given_up else int(state["empty_queries"])
         self.reported = int(state["reported"])
@@ -223,6 +225,7 @@ class Rounds:
             n_unlabelled=len(self.pool.unlabelled),
             acceptance=(round(rate["value"] * rate["n"]), rate["n"]) if rate else (0, 0),
             refused=self.refused,
+            exhausted=self.exhausted,
             history=tuple(self.journal.rounds),
         )
 
@@ -342,7 +345,7 @@ class Rounds:
         before = self._spent()
         with self.clock.phase("annotate"):
             annotations = self.teacher.annotate(query)
-        self.refused = self.teacher.last_refusal or ""
+        self.refused, self.exhausted = self.teacher.last_refusal or "", self.teacher.exhausted
         self.take_in(query, annotations)
         if self.studied:
             with self.clock.phase("evaluate"):
@@ -370,12 +373,9 @@ class Rounds:
         lines = []
         for annotation in annotations:
             item = items.get(annotation.sample.id)
-            ok = annotation.status is Status.OK
-            lines.append(
-                annotation_line(query.round, item, annotation)
-                | {"trained_on": ok and self.trainable(annotation)}
-                | self.teacher.costs(annotation)
-            )
+            fits = annotation.status is not Status.OK or self.trainable(annotation)
+            line = annotation_line(query.round, item, annotation, fits=fits)
+            lines.append(line | self.teacher.costs(annotation))
         self.journal.append("annotations.jsonl", lines)
         self.pool.close(annotations)
         usable = sum(line["trained_on"] for line in lines)

@@ -32,6 +32,8 @@ class BudgetRule:
         self.limits = limits
 
     def check(self, state: RoundState) -> StopReason | None:
+        if state.exhausted:
+            return None
         if state.refused and self.limits.scope == "sweep":
             return StopReason("sweep_budget", state.refused, resumable=True)
         if state.refused:
@@ -47,6 +49,8 @@ class PoolRule:
     """Stop when nothing is left to ask for."""
 
     def check(self, state: RoundState) -> StopReason | None:
+        if state.exhausted:
+            return StopReason("pool", state.refused)
         return StopReason("pool", "the pool is empty") if state.n_unlabelled == 0 else None
 
 

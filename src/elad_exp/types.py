@@ -66,6 +66,8 @@ def _rebuild(hint: Any, value: Any) -> Any:
 
 SYNTHETIC = "synthetic"
 """Origin of a sample that no dataset has."""
+GIVEN = "given"
+"""In place of the teacher's name, where an example came with its label and nothing was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +346,8 @@ class RoundState(Record):
     """What stopping rules see after a round was measured and before anything is bought.
 
     `acceptance` is (accepted, checked) over the audit items of the last purchase; `refused` says
-    why the budget cut that purchase short, if it did; `history` holds the lines of `rounds.jsonl`.
+    why that purchase was cut short, if it was: by the budget, or because the teacher has nothing
+    left to give (`exhausted`); `history` holds the lines of `rounds.jsonl`.
     """
 
     round: int
@@ -354,6 +357,7 @@ class RoundState(Record):
     n_unlabelled: int
     acceptance: tuple[int, int] = (0, 0)
     refused: str = ""
+    exhausted: bool = False
     history: tuple[dict[str, Any], ...] = ()
 
 

@@ -259,6 +259,7 @@ def test_rounds_serve_other_texts_until_none_is_left(tmp_path: Path) -> None:
         assert len({a.sample.id for a in toy.labelled}) == everything
         told = f"teacher=corpus has served all of its {everything} texts"
         assert toy.metered.last_refusal == told
+        assert toy.metered.exhausted
 
 
 def test_a_teacher_that_is_built_again_serves_the_same(tmp_path: Path) -> None:

@@ -17,7 +17,15 @@ from elad_exp.selectors.combine import ComponentSelector, RandomSelector
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.studied import PredictionsSelector
 from elad_exp.stopping import BudgetRule, PoolRule, RoundsRule
-from elad_exp.types import Annotation, Explanation, Query, Sample, Status, sample_id
+from elad_exp.types import (
+    Annotation,
+    Explanation,
+    Query,
+    Sample,
+    Status,
+    StopReason,
+    sample_id,
+)
 from tests.fakes import EvenTask, FakeStudent, FakeTeacher, MemoryJournal, make_splits
 
 
@@ -283,6 +291,32 @@ def test_a_teacher_may_study_what_is_annotated_and_write_its_own_texts() -> None
     assert [a.sample for a in again.labelled] == [a.sample for a in rounds.pool.labelled]
 
 
+class ExhaustedTeacher(WritingTeacher):
+    """Has texts for one round."""
+
+    def annotate(self, query: Query) -> list[Annotation]:
+        found = super().annotate(query) if query.round < 2 else []
+        self.exhausted = query.round >= 2
+        self.last_refusal = "all texts are served" if self.exhausted else None
+        return found
+
+
+def test_a_teacher_with_nothing_left_ends_the_run_and_that_is_no_matter_of_the_budget() -> None:
+    rounds = make(
+        selector=PredictionsSelector(),
+        teacher=ExhaustedTeacher(mode="explain"),
+        rounds=9,
+        audit_fraction=0.0,
+        among="annotated",
+    )
+    assert run(rounds) == "pool"
+    assert rounds.stop_reason() == StopReason("pool", "all texts are served")
+    state = rounds.state_dict()
+    again = make(rounds=9)
+    again.load_state_dict(state)
+    assert (again.refused, again.exhausted) == ("all texts are served", True)
+
+
 def test_a_text_of_the_teacher_that_is_too_long_is_neither_trained_on_nor_studied() -> None:
     teacher = WritingTeacher(mode="explain")
     rounds = make(
@@ -297,6 +331,9 @@ def test_a_text_of_the_teacher_that_is_too_long_is_neither_trained_on_nor_studie
     lines = rounds.journal.lines["annotations.jsonl"]
     long = {x["id"] for x in lines if not x["trained_on"]}
     assert len(long) == 3 * 3
+    told = {x["reason"] for x in lines if not x["trained_on"]}
+    assert told == {"does not fit the student's context: not trained on"}
+    assert not any(x["reason"] for x in lines if x["trained_on"])
     studied = {item.sample.id for query in teacher.asked[1:] for item in query.items}
     assert not studied & long
     assert "synthetic" in {item.sample.origin for item in teacher.asked[-1].items}

@@ -1,5 +1,7 @@
 """What is said of the teacher itself, and on which items."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from elad_exp.teachers.audit import RATES, audit_of_rounds, audit_teacher
 from elad_exp.teachers.oracle import OracleTeacher
 from elad_exp.teachers.revise import revise
 from elad_exp.types import (
+    GIVEN,
     Annotation,
     Explanation,
     GoldBook,
@@ -88,6 +91,12 @@ def test_the_initial_query_counts_apart_and_as_a_whole():
     annotations = [explained(0, "yes"), explained(1, "no"), explained(2, "no")]
     found = audit_teacher(query, annotations, TASK, GOLD)
     assert counts(found) == {"answer_accuracy_round0": (2, 3)}
+
+
+def test_examples_that_came_with_their_labels_say_nothing_of_the_teacher():
+    query = Query(0, tuple(QueryItem(s) for s in SAMPLES[:3]), note="initial")
+    annotations = [replace(explained(n, "yes"), teacher=GIVEN) for n in range(3)]
+    assert audit_teacher(query, annotations, TASK, GOLD) == {}
 
 
 def test_a_teacher_that_judges_no_step_has_answers_alone():

@@ -11,7 +11,7 @@ from typing import Any
 from elad_exp import metrics
 from elad_exp.protocols import CheckableTask, Task
 from elad_exp.teachers.revise import revise
-from elad_exp.types import Annotation, Explanation, GoldBook, Metric, Query, Sample, Status
+from elad_exp.types import GIVEN, Annotation, Explanation, GoldBook, Metric, Query, Sample, Status
 
 RATES = (
     "answer_accuracy_round0",
@@ -37,7 +37,8 @@ def audit_teacher(
     The initial query is uniform as a whole, but asks for explanations from scratch, of a pool from
     which nothing was taken yet. It therefore counts apart, as `answer_accuracy_round0`.
 
-    What cannot be said is absent: a teacher that checks no attempts has the first rate alone.
+    First examples that were given with their labels are no work of the teacher's. What cannot be
+    said is absent: a teacher that checks no attempts has the first rate alone.
     """
     initial = query.round == 0
     drawn = {
@@ -45,7 +46,11 @@ def audit_teacher(
         for item in query.items
         if (initial or item.audit) and item.sample.id in gold
     }
-    usable = [a for a in annotations if a.status is Status.OK and a.sample.id in drawn]
+    usable = [
+        a
+        for a in annotations
+        if a.status is Status.OK and a.teacher != GIVEN and a.sample.id in drawn
+    ]
     checked = [(a, t) for a in usable if a.checked and (t := drawn[a.sample.id]) is not None]
 
     def right(sample: Sample, explanation: Explanation | None) -> bool:

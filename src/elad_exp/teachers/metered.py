@@ -67,6 +67,7 @@ class MeteredTeacher:
 
     Attributes:
         last_refusal: Why the last query was cut short, or None if it was not.
+        exhausted: Whether that is because the teacher has nothing left.
         last_notes: What a teacher that writes lessons studied and what became of them, see
             `tally.notes_of`; {} of others.
     """
@@ -96,6 +97,7 @@ class MeteredTeacher:
             calling.tokens_per_minute,
         )
         self.last_refusal: str | None = None
+        self.exhausted = False
         self.last_notes: dict[str, Any] = {}
         self.failures_in_a_row = 0
         self._loop = event_loop()
@@ -116,6 +118,7 @@ class MeteredTeacher:
             cancel_tasks(self._loop)
             raise
         self.last_refusal, self.last_notes = purchase.refusal, purchase.notes
+        self.exhausted = purchase.exhausted
         if purchase.refusal:
             log.info("bought %d of %d: %s", len(bought), len(query.items), purchase.refusal)
         return bought

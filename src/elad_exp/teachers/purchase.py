@@ -14,15 +14,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from elad_exp.budget.ledger import StoredCall
-from elad_exp.errors import BudgetExceeded, RunStopped
+from elad_exp.errors import BudgetExceeded, NothingLeft, RunStopped
 from elad_exp.teachers.annotator import Ask, Lesson, LessonAnnotator
 from elad_exp.teachers.calling import Billed, CallFailed, Progress
 from elad_exp.teachers.halt import Halt, Stopped
+from elad_exp.teachers.job import Job
 from elad_exp.teachers.keys import payload, request_key, restored
 from elad_exp.teachers.tally import notes_of
 from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Status
@@ -31,22 +32,6 @@ if TYPE_CHECKING:
     from elad_exp.teachers.metered import MeteredTeacher
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Job:
-    """What is asked about together: `about` names it in the store, `texts` is how many annotations
-    it counts for. `first` until its first reservation; `holds` if more was set aside with one.
-    """
-
-    index: int
-    about: str
-    annotation: str
-    repetition: int
-    texts: int
-    work: Callable[[Ask], Awaitable[list[Annotation]]]
-    first: bool = True
-    holds: bool = False
 
 
 class Purchase:
@@ -58,6 +43,7 @@ class Purchase:
 
     Attributes:
         refusal: Why the query was cut short, if it was.
+        exhausted: Whether that is because the teacher has nothing left.
         notes: See `MeteredTeacher.last_notes`.
     """
 
@@ -65,6 +51,7 @@ class Purchase:
         self.teacher, self.store, self.query = teacher, teacher.store, query
         self.annotator, self.calling = teacher.annotator, teacher.annotator.calling
         self.refusal: str | None = None
+        self.exhausted = False
         self.notes: dict[str, Any] = {}
         self.done = self.calls = self.cached = self.failed = 0
         self._bought: dict[int, list[Annotation]] = {}
@@ -195,7 +182,8 @@ class Purchase:
         try:
             annotations = await job.work(partial(self._ask, job))
         except BudgetExceeded as error:
-            self.refusal = self.refusal or str(error)
+            if not self.refusal:
+                self.refusal, self.exhausted = str(error), isinstance(error, NothingLeft)
             return
         except CallFailed as error:
             annotations = self._failed(job, error)

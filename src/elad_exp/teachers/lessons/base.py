@@ -29,6 +29,7 @@ from elad_exp.teachers.lessons.steps import (
 )
 from elad_exp.teachers.replies import Unusable, read
 from elad_exp.types import (
+    GIVEN,
     SYNTHETIC,
     Annotation,
     Answer,
@@ -45,7 +46,6 @@ from elad_exp.types import (
 
 log = logging.getLogger(__name__)
 
-GIVEN = "given"
 SPARE = 64
 """Tokens of a reply beside its texts: names and brackets."""
 

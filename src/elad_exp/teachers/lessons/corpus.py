@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from elad_exp.errors import BudgetExceeded, ConfigError
+from elad_exp.errors import ConfigError, NothingLeft
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.rng import generator
 from elad_exp.selectors.query import draw_uniform
@@ -27,13 +27,12 @@ from elad_exp.tasks.weaknesses import (
     replied,
 )
 from elad_exp.teachers.annotator import Ask, Lesson
-from elad_exp.teachers.lessons.base import GIVEN
 from elad_exp.teachers.lessons.evokd import EvoKDTeacher
 from elad_exp.teachers.lessons.held import Ranked, Text, aims, chosen, ranked
 from elad_exp.teachers.lessons.speaker import Program
 from elad_exp.teachers.lessons.steps import Analysis, spoken
 from elad_exp.teachers.tokens import count_tokens
-from elad_exp.types import Annotation, GoldBook, Query, QueryItem, Sample, sample_id
+from elad_exp.types import GIVEN, Annotation, GoldBook, Query, QueryItem, Sample, sample_id
 
 log = logging.getLogger(__name__)
 
@@ -184,13 +183,13 @@ class CorpusTeacher(EvoKDTeacher):
         """See `EvoKDTeacher`; the texts of a round are chosen together.
 
         Raises:
-            BudgetExceeded: There is no text left: the run ends as if it could not pay for one.
+            NothingLeft: There is no text left.
         """
         labelled = self._labelled()
         served = {annotation.sample.id for annotation in labelled}
         texts = list(self.corpus.texts.values())
         if all(text.sample.id in served for text in texts):
-            raise BudgetExceeded(f"teacher=corpus has served all of its {len(texts):,} texts")
+            raise NothingLeft(f"teacher=corpus has served all of its {len(texts):,} texts")
         if not self._groups:
             given = [
                 (a.sample, a.explanation.answer)

@@ -13,11 +13,21 @@ from elad_exp.protocols import Task
 from elad_exp.teachers.annotator import Annotator, Ask, Lesson, LessonCalls
 from elad_exp.teachers.calling import Calling
 from elad_exp.teachers.keys import request_key
-from elad_exp.teachers.lessons.base import GIVEN, LessonTeacher
+from elad_exp.teachers.lessons.base import LessonTeacher
 from elad_exp.teachers.lessons.made import by_recording
 from elad_exp.teachers.recorded import RecordedTeacher
 from elad_exp.teachers.replies import Unusable
-from elad_exp.types import Annotation, Answer, GoldBook, Query, QueryItem, Request, Sample, Usage
+from elad_exp.types import (
+    GIVEN,
+    Annotation,
+    Answer,
+    GoldBook,
+    Query,
+    QueryItem,
+    Request,
+    Sample,
+    Usage,
+)
 
 
 def recorded(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> Annotator:
