@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
 from elad_exp import metrics
@@ -124,11 +126,12 @@ def _difference(found: dict, a: str, b: str, *, common: bool = False) -> metrics
 def _means(rows: list[dict[str, str]], condition: str, selector: str) -> tuple[str, str]:
     mine = [r for r in rows if r["condition"] == condition and r["selector"] == selector]
 
-    def mean(field: str) -> str:
+    def shown(field: str, of: Callable[[list[float]], float]) -> str:
         values = [float(r[field]) for r in mine if r[field]]
-        return f"{sum(values) / len(values):.2f}" if values else "-"
+        return f"{of(values):.2f}" if values else "-"
 
-    return mean("mean_steps"), mean("score_s")
+    # The median, because a job may have been halted in between.
+    return shown("mean_steps", fmean), shown("score_s", median)
 
 
 def _metric(m: metrics.Metric) -> str:
