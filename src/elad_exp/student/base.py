@@ -92,6 +92,8 @@ class InferenceBase:
         self.model, self.tokenizer, self.task = model, tokenizer, task
         self.max_length, self.inference_dtype = max_length, inference_dtype
         self.batches = Batches(tokens_per_batch)
+        # Halved apart: what forced answers need says nothing about what writing needs.
+        self.forced_batches = Batches(tokens_per_batch)
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
         self.interrupted: Callable[[], None] = lambda: None
         self.speeds = {"generate": Speed(), "forced": Speed()}

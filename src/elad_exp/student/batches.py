@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
@@ -30,6 +31,10 @@ def bucketed(order: Sequence[int], size: Sequence[int], limit: int) -> Iterator[
         yield batch
 
 
+class TooLarge(EladError):
+    """Memory does not suffice for a single item."""
+
+
 class Batches:
     """How many tokens fit into a batch; halved, with a line in the log, when memory runs out.
 
@@ -51,22 +56,25 @@ class Batches:
         Args:
             order: Indices of the items.
             size: Tokens of every item, by index.
-            work: Keeps what it finds only when it succeeds; is called again with fewer.
+            work: Keeps what it finds only when it succeeds; is called again with fewer. It may run
+                batches of its own: where one of their items finds no room, fewer of these may
+                leave it some.
 
         Raises:
-            EladError: Memory does not suffice for a single item.
+            TooLarge: Memory does not suffice for a single item.
         """
-        waiting = list(order)
+        waiting, before = list(order), self.tokens
         while waiting:
             batch = next(bucketed(waiting, size, self.tokens))
             done = True
             try:
                 work(batch)
-            except (RuntimeError, MemoryError) as error:
+            except (RuntimeError, MemoryError, TooLarge) as error:
                 if not out_of_memory(error):
                     raise
                 if len(batch) == 1:
-                    raise EladError(
+                    self.tokens = before  # halving them has not helped
+                    raise TooLarge(
                         f"out of memory with a single question of {size[batch[0]]} tokens, its "
                         "samples included; lower student.max_length, student.max_new_tokens or "
                         "selection.samples, or free memory on this machine"
@@ -78,6 +86,7 @@ class Batches:
                 self._shrink(batch, size)
 
     def _shrink(self, batch: list[int], size: Sequence[int]) -> None:
+        gc.collect()
         release_memory()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -95,7 +104,7 @@ class Batches:
 
 def out_of_memory(error: Exception) -> bool:
     """Whether torch or Python says that memory has run out, on whatever device."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError, TooLarge)):
         return True
     text = str(error).lower()
     return any(words in text for words in ("out of memory", "not enough memory", "can't allocate"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import proxy
 
 import torch
 from torch import Tensor
@@ -31,7 +32,8 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
 
     def __init__(self, cache: PromptCache) -> None:
         super().__init__()
-        self.cache = cache
+        # Weakly: in a circle, a batch's keys would stay until the collector happens to come by.
+        self.cache = proxy(cache)
         self.prompt_keys: Tensor
         self.prompt_values: Tensor
         self.keys: Tensor

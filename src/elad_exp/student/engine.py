@@ -348,7 +348,7 @@ class Engine(LanguageBase, ABC):
                 self.on_progress(len(scores), len(order))
 
         with self.phase() as model:
-            (batches or self.batches).run(order, size, work)
+            (batches or self.forced_batches).run(order, size, work)
         return scores
 
     def _laid_out(

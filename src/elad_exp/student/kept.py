@@ -28,6 +28,9 @@ class Kept:
 class Shelf:
     """Takes the first sequence of every prompt when its row leaves the batch.
 
+    What it holds comes on top of the batch's own keys: at most once more those of each prompt and
+    of one sequence.
+
     Args:
         prompts: Token ids.
         k: Sequences per prompt.
