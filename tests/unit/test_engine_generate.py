@@ -73,6 +73,21 @@ def test_cache_padding_and_dropped_rows_change_nothing() -> None:
         assert found.finished == (len(ids) < 40)
 
 
+def test_a_batch_of_64_is_64_batches_of_one_up_to_numerics() -> None:
+    prompts = engine(MODEL, TOKENIZER).prompt_ids(SAMPLES)
+    prompts = [*prompts, *(p[n:] for n, p in enumerate(prompts[:8], start=1))]
+    assert len(prompts) == 64
+    assert len({len(p) for p in prompts}) > 8
+    model = sharpened().double()  # so that what is left of a difference is no rounding
+    options = {"eos_id": END, "pad_id": PAD, "max_new_tokens": 20}
+    together = generate(model, prompts, **options)
+    for prompt, found in zip(prompts, together, strict=True):
+        [alone] = generate(model, [prompt], **options)
+        assert found.ids == alone.ids
+        assert found.logprobs == pytest.approx(alone.logprobs, abs=1e-5)
+        assert found.entropies == pytest.approx(alone.entropies, abs=1e-5)
+
+
 def test_rows_may_end_before_they_have_written_anything() -> None:
     prompts = engine(MODEL, TOKENIZER).prompt_ids(SOME)
     firsts = [naive(SHARP, prompt, 1, -1)[0][0] for prompt in prompts]
