@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,9 +34,9 @@ OTHER_SPLIT = 7  # of the same world; its questions that the study does not have
 class Bench:
     """The study's configuration, its data, and fresh questions."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, world: Sequence[str] = ()) -> None:
         self.seed = seed
-        self.config = compose_config(["+experiment=almanac", f"seed={seed}"])
+        self.config = compose_config(["+experiment=almanac", f"seed={seed}", *world])
         self.task = build(self.config.dataset)
         self.splits = self.task.load()
         self.pool = {sample.id: sample for sample in self.splits.pool}
@@ -52,7 +52,10 @@ class Bench:
         return self._facts[sample.id]
 
     def choose(self, rule: str) -> list[Sample]:
-        """All purchases of a run, chosen by `random` or by `bound`."""
+        """All purchases of a run, chosen by `random`, by `bound`, or by `needed`, which takes the
+        candidate whose new facts the questions of dev need most often.
+        """
+        needed = Counter(fact for s in self.splits.dev for fact in self.facts(s))
         schedule = self.config.schedule
         query = initial_query(self.splits.pool, schedule.initial_size, self.seed)
         chosen = [item.sample for item in query.items]
@@ -66,7 +69,8 @@ class Bench:
                 if rule == "random":
                     index = int(rng.integers(len(subset)))
                 else:
-                    new = [sum(stated[f] == 0 for f in self.facts(s)) for s in subset]
+                    worth = needed if rule == "needed" else defaultdict(lambda: 1)
+                    new = [sum(worth[f] for f in self.facts(s) if not stated[f]) for s in subset]
                     index = new.index(max(new))
                 sample = subset.pop(index)
                 chosen.append(left.pop(sample.id))
