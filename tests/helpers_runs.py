@@ -254,8 +254,8 @@ def _select(rng: np.random.Generator, *, names: Sequence[str]) -> dict[str, Any]
     found: dict[str, Any] = {}
     for i, name in enumerate(names):
         metric = auroc(list(rng.normal(0, 1, 120) + wrong * 0.4 * i), list(wrong))
-        found[name] = metric.to_dict() if metric else None
-    return {"auroc": found, "mean_steps": 2.6, "mean_steps_candidates": 2.4}
+        found[f"auroc/{name}"] = metric.to_dict() if metric else None
+    return found | {"mean_steps": 2.6, "mean_steps_candidates": 2.4}
 
 
 def _result(

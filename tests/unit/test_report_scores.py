@@ -48,7 +48,7 @@ def test_means_are_over_rounds_and_the_last_has_its_interval() -> None:
 
 
 def test_measures_are_read_nested_or_flat() -> None:
-    select = {"auroc": {"inter": 1}, "auroc/intra": 2, "auprc/intra": 3, "mean_steps": 3}
+    select = {"auroc/inter": 1, "auroc/intra": 2, "auprc/intra": 3, "mean_steps": 3}
     assert of_measure(select, "auroc") == {"inter": 1, "intra": 2}
     assert of_measure(select, "auroc_teacher") == {}
 

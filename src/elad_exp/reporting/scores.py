@@ -53,9 +53,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def of_measure(select: Mapping[str, Any], measure: str) -> dict[str, Any]:
-    """Component -> metric or None, written flat (`measure/component`) or, by earlier versions,
-    nested (`measure: {...}`).
-    """
+    """Component -> metric or None, from the keys `measure/component`."""
     start = f"{measure}/"
-    flat = {k.removeprefix(start): v for k, v in select.items() if k.startswith(start)}
-    return {clipped(k, 60): v for k, v in (flat | dict(select.get(measure) or {})).items()}
+    found = {k.removeprefix(start): v for k, v in select.items() if k.startswith(start)}
+    return {clipped(k, 60): v for k, v in found.items()}

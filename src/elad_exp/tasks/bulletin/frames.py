@@ -143,5 +143,3 @@ FRAMES: dict[str, tuple[str, ...]] = {
 }
 DECIDING = ("cue", "act")
 """Slots whose class is that of the notice."""
-IDLE = ("other", "other_act")
-"""Slots whose class is not."""
