@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -33,7 +31,6 @@ from elad_exp.student.build_encoder import (
     TinyEncoder,
 )
 from elad_exp.student.encoder_tokenizer import build_encoder_tokenizer
-from elad_exp.student.tagger import begun, first_pieces, tag_set
 from elad_exp.types import GoldBook
 from tests.unit.label_toys import EntityToy, LabelToy, annotations, sample, taught
 
@@ -163,30 +160,6 @@ def test_only_first_pieces_carry_tags() -> None:
     assert [built.outputs[n] for n in learnt_labels] == tags
     assert len(row.labels) == len(row.ids) > len(learnt_labels)
     assert row.labels[0] == row.labels[-1] == IGNORE
-
-
-words_and_pieces = st.lists(
-    st.tuples(st.integers(0, 2), st.lists(st.integers(1, 3), max_size=3)), max_size=8
-)
-
-
-@given(words_and_pieces)
-def test_first_pieces_are_those_that_begin_a_word(
-    layout: list[tuple[int, list[int]]],
-) -> None:
-    """Words as gaps before them and lengths of their pieces; one without pieces was dropped."""
-    at, words, offsets, expected = 0, [], [(0, 0)], []
-    for gap, pieces in layout:
-        at += gap
-        start = at
-        expected.append(len(offsets) if pieces else None)
-        for length in pieces:
-            offsets.append((at, at + length))
-            at += length
-        at += not pieces
-        words.append((start, at))
-    offsets.append((0, 0))
-    assert first_pieces(offsets, words) == expected
 
 
 @pytest.mark.parametrize("level", ["word", "character"])
@@ -342,12 +315,3 @@ def test_tasks_that_no_encoder_can_answer_are_refused(
 def test_shapes_that_make_no_model_are_refused(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         tiny(LabelToy(), **changes)
-
-
-def test_an_entity_that_was_not_begun_begins() -> None:
-    said = ["I-A", "I-A", "I-B", "O", "I-B", "B-B", "I-B"]
-    assert begun(said) == ["B-A", "I-A", "B-B", "O", "B-B", "B-B", "I-B"]
-
-
-def test_tags_of_types() -> None:
-    assert tag_set(("A", "B")) == ("O", "B-A", "I-A", "B-B", "I-B")

@@ -29,7 +29,7 @@ from elad_exp.selectors.query import draw_uniform
 from elad_exp.student.build import OnProgress, ignore
 from elad_exp.student.encoder import ClassifierEngine, EncoderEngine, encoder_ids
 from elad_exp.student.encoder_tokenizer import build_encoder_tokenizer
-from elad_exp.student.tagger import TaggerEngine, first_pieces, tag_set
+from elad_exp.student.tagger import TaggerEngine, first_pieces, tag_set, tags_of_pieces
 from elad_exp.types import Annotation
 
 UNKNOWN_SHARE = 0.05
@@ -86,9 +86,8 @@ class BuiltEncoder:
             places = task.tokens(sample.question)
             pieces = first_pieces(found.offset_mapping, places)
             tags = tags_of_spans(from_answer(_answer(annotation)), places)
-            for piece, tag in zip(pieces, tags, strict=True):
-                if piece is not None:
-                    labels[piece] = numbers[tag]
+            for piece, tag in tags_of_pieces(pieces, tags).items():
+                labels[piece] = numbers[tag]
             return labels
 
         own = tagged if isinstance(task, SpanTask) else label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ def first_pieces(
 ) -> list[int | None]:
     """For each word the number of its first piece; None where the tokenizer has dropped it.
 
+    Words that are characters may share one: "2008" is a piece of "2008年".
+
     Args:
         offsets: Of the pieces in the text, in order; (0, 0) for special tokens.
         words: Begin and end of the words in the text, in order and apart.
@@ -39,6 +41,41 @@ def first_pieces(
         if piece < len(offsets) and offsets[piece][0] < end:
             found[n] = piece
     return found
+
+
+def tags_of_pieces(pieces: Sequence[int | None], tags: Sequence[str]) -> dict[int, str]:
+    """The tag of each piece that begins a word: of the words that share it the first one's.
+
+    Args:
+        pieces: See `first_pieces`.
+        tags: Of the words.
+    """
+    found: dict[int, str] = {}
+    for piece, tag in zip(pieces, tags, strict=True):
+        if piece is not None:
+            found.setdefault(piece, tag)
+    return found
+
+
+def tags_of_words(pieces: Sequence[int | None], said: Mapping[int, str]) -> list[str]:
+    """BIO2 of words from the tags of pieces: within a piece what was begun goes on.
+
+    An `I-X` that goes on with no X begins one.
+
+    Args:
+        pieces: See `first_pieces`; a word without a piece is outside of entities.
+        said: The tag of each of these pieces.
+    """
+    tags: list[str] = []
+    before, last = OUTSIDE, None
+    for piece in pieces:
+        tag = OUTSIDE if piece is None else said[piece]
+        if tag != OUTSIDE:
+            goes_on = piece == last or (tag[0] == "I" and before[2:] == tag[2:])
+            tag = f"{'I' if goes_on else 'B'}-{tag[2:]}"
+        tags.append(tag)
+        before, last = tag, piece
+    return tags
 
 
 class TaggerEngine(EncoderEngine):
@@ -62,18 +99,8 @@ class TaggerEngine(EncoderEngine):
         )
         places = self.task.tokens(sample.question)
         pieces = first_pieces(found.offset_mapping, places)
-        tags = [OUTSIDE if p is None else self.tags[drawn[p]] for p in pieces]
         known = [p for p in pieces if p is not None]
         sure = float(np.mean([logp[p, drawn[p]] for p in known])) if known else 0.0
-        answer = to_answer(spans_of_tags(begun(tags), places))
+        tags = tags_of_words(pieces, {p: self.tags[drawn[p]] for p in known})
+        answer = to_answer(spans_of_tags(tags, places))
         return Explanation((), answer, logprob=sure)
-
-
-def begun(tags: Sequence[str]) -> list[str]:
-    """BIO2 out of what a model says: an `I-X` that goes on with no X begins one."""
-    found, before = [], OUTSIDE
-    for tag in tags:
-        begins = tag.startswith("I-") and before[2:] != tag[2:]
-        found.append(f"B-{tag[2:]}" if begins else tag)
-        before = tag
-    return found
