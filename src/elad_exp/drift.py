@@ -3,7 +3,7 @@
 Of usable texts alone, whatever made them.
 
 A *word* is a run of letters and digits of the case-folded text; in writing without spaces between
-words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) every one of them is a word.
+words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) each letter is a word.
 
 The *likeness* of two texts is the cosine of their TF-IDF vectors: how often each word comes, times
 ln((1 + n) / (1 + m)) + 1 where m of the n seed texts have it (scikit-learn's smooth IDF). These
@@ -25,12 +25,9 @@ from elad_exp.data.pool import Pool
 from elad_exp.entities import from_answer
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.types import SYNTHETIC, Annotation, Record, Sample, Status, normalise
+from elad_exp.words import CHARACTER, LETTERS
 
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\U00020000-\U0003ffff"
-)
-_WORD = re.compile(rf"(?=\w)[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+_WORD = re.compile(f"{CHARACTER}|{LETTERS}")
 _BATCH = 1_000
 
 

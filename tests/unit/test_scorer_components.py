@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from elad_exp.errors import ConfigError
 from elad_exp.selectors import components as c
-from elad_exp.types import Choice, Explanation, Sample, Step
+from elad_exp.types import Choice, Explanation, Sample, Step, normalise
 
 
 def sample(question, choices=()):
@@ -148,6 +149,20 @@ def test_rare_words_counts_labelled_questions_not_occurrences():
     assert half == pytest.approx((1 / 3 + 1) / 2)
     assert known == pytest.approx(1 / 2)
     assert c.rare_words([sample("?!")], labelled) == [0.0]
+
+
+def test_characters_are_words_where_words_have_no_spaces_between_them():
+    question = sample("今天GPT-4下雨了，it's 2008年。ไทย")
+    own = [*"今天", "gpt", "4", *"下雨了", "it's", "2008", "年", *"ไทย"]
+    assert c.words(question) == own
+    assert c.question_length(question) == len(own)
+    assert c.rare_words([sample("明天下雨")], [sample("今天下雨了。")]) == [pytest.approx(5 / 8)]
+
+
+@given(st.text(st.characters(max_codepoint=0xDFF) | st.sampled_from("'\u2019 ab\u0301")))
+def test_words_of_other_writing_are_runs_of_letters_and_digits(text):
+    expected = re.findall(r"\w+(?:['\u2019]\w+)*", normalise(text))
+    assert c.words(sample(text)) == expected
 
 
 def test_words_of_choices_count():

@@ -29,6 +29,7 @@ from typing import Any
 
 from elad_exp.protocols import Splits
 from elad_exp.types import Record, Sample, normalise
+from elad_exp.words import UNSPACED
 
 THRESHOLD = 0.8
 SAMPLE = 10_000
@@ -38,15 +39,9 @@ _COMPARED = 50
 # Among fewer texts a word in more than half of them may be one of a few near-duplicates.
 _LEAST = 20
 _WORD = re.compile(r"\w+(?:[.,]\d+)*")
-# Thai, Lao, Burmese, Khmer; the Japanese syllables; Chinese characters with their repetition mark.
-_UNSPACED = (
-    r"\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u103f\u1780-\u17d3"
-    r"\u3041-\u3096\u30a1-\u30fa\u30fc"
-    r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af"
-)
-_RUN = re.compile(f"([{_UNSPACED}]+)")
-_SPACE = re.compile(f"(?<=[{_UNSPACED}])\\s+(?=[{_UNSPACED}])")
-_LETTER = re.compile(f"[{_UNSPACED}]|[^\\W\\d_]")
+_RUN = re.compile(f"([{UNSPACED}]+)")
+_SPACE = re.compile(f"(?<=[{UNSPACED}])\\s+(?=[{UNSPACED}])")
+_LETTER = re.compile(f"[{UNSPACED}]|[^\\W\\d_]")
 _PER_SPACE = 4
 _SHOWN = 3
 

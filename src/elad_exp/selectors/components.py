@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from elad_exp.errors import ConfigError
 from elad_exp.types import Explanation, Sample, normalise
+from elad_exp.words import CHARACTER, LETTERS
 
 TEXT = frozenset({"rare_words", "question_length"})
 """Need the questions only: no student."""
@@ -46,7 +47,7 @@ FEATURES = frozenset({"features"})
 ALL = "all"
 """Among components to score besides: every one that is supported."""
 
-_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+_WORD = re.compile(rf"{CHARACTER}|{LETTERS}(?:['\u2019]{LETTERS})*")
 
 
 def check_components(names: Iterable[str]) -> frozenset[str]:
@@ -303,7 +304,10 @@ def margin(probabilities: Iterable[float]) -> float:
 
 
 def words(sample: Sample) -> list[str]:
-    """Case-folded words of the question and, because the student reads them too, its choices."""
+    """Case-folded words of the question and, because the student reads them too, its choices.
+
+    In writing without spaces between words each character is one, see `elad_exp.words`.
+    """
     texts = [sample.question, *(choice.text for choice in sample.choices)]
     return [word for text in texts for word in _WORD.findall(normalise(text))]
 

@@ -19,17 +19,16 @@ from elad_exp.teachers.lessons.speaker import Program
 from elad_exp.teachers.lessons.steps import spoken
 from elad_exp.teachers.lessons.synonyms import read_synonyms
 from elad_exp.types import Annotation, GoldBook, Query, Sample
+from elad_exp.words import CHARACTER, LETTERS
 
-# Japanese syllables and Chinese characters, which stand without spaces between words.
-_UNSPACED = "\u3005\u3007\u3041-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af"
-_TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
+_TOKEN = re.compile(rf"{CHARACTER}|{LETTERS}|[^\w\s]")
 
 
 class EDATeacher(LessonTeacher):
     """Edits each text of the dataset in the query (see `edits`), which keeps its label.
 
     It asks nobody: there are no calls and no tokens. Of a text with entities they stay as they
-    are. Chinese and Japanese texts are edited by characters.
+    are. Where words have no spaces between them, as in Chinese, characters are edited.
 
     Args:
         task: See `LessonTeacher`.
