@@ -32,7 +32,7 @@ _TOKENS = {
 TOKENS = tuple(_TOKENS)
 """Ways to cut a text: at white space; also around each punctuation mark; into characters."""
 _TAG = re.compile(r"O|[BI]-(.+)", re.DOTALL)
-_TYPE = re.compile(r"[^\s:;]+")
+_TYPE = re.compile(r"[^\s:：;；]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ def _is_row(row: Any) -> bool:
 
 
 def check_type(name: str) -> None:
-    """Raises DataError unless `name` can be an entity type: one word without `:` and `;`."""
+    """Raises DataError unless `name` can be an entity type: one word without colon or semicolon."""
     if not _TYPE.fullmatch(name):
-        raise DataError(f"entity type {name!r} must be one word without : and ;")
+        raise DataError(f"entity type {name!r} must be one word without : ; ： ；")
 
 
 def spans_of_tags(tags: Sequence[str], places: Sequence[Place]) -> tuple[Span, ...]:

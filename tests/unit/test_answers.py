@@ -47,6 +47,19 @@ def test_the_examples_in_the_documentation_are_read_as_it_says(kind: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("kind", "text", "wanted"),
+    [
+        *(("yes_no", "yes。", "yes"), ("yes_no", "no，因为", "no"), ("yes_no", "“no” idea", None)),
+        *(("choice", "（B）", "B"), ("choice", "B：21", "B"), ("choice", "B。", "B")),
+        *(("choice", "21。", "B"), ("choice", "B。C。", None), ("choice", "B，这不对", None)),
+        *(("choice", "B，不是：C", None), ("nli", "neutral。", "B"), ("nli", "B，不是。", None)),
+    ],
+)
+def test_full_width_marks_are_read_as_the_others(kind: str, text: str, wanted: str | None) -> None:
+    assert FAMILIES[kind].read(SAMPLES[kind], text) == wanted
+
+
+@pytest.mark.parametrize(
     ("text", "wanted"),
     [
         *(("YES!", "yes"), ("(no)", "no"), ('"Yes"', "yes"), ("`no`", "no"), ("FALSE", "no")),

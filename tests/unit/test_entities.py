@@ -27,7 +27,7 @@ SPANS = (Span("PER", 0, 12), Span("LOC", 21, 27))
 ANSWER = '[["PER",0,12],["LOC",21,27]]'
 TAGS = ["B-PER", "I-PER", "O", "O", "B-LOC", "O"]
 WAYS = st.sampled_from(TOKENS)
-TEXTS = st.text(st.sampled_from("ab é京.;-' \n\u3000"), max_size=40)
+TEXTS = st.text(st.sampled_from("ab é京.;；：“”-' \n\u3000"), max_size=40)
 
 
 @st.composite

@@ -71,7 +71,13 @@ def test_what_only_looks_alike_is_wrong(answer: str, gold: str) -> None:
     assert not right(read(f"Answer: {answer}"), gold)
 
 
-@pytest.mark.parametrize("text", ["", "Answer:", "Answer:  \n", "no answer line"])
+def test_full_width_marks_are_read_as_the_others() -> None:
+    assert right(read("Answer：“北京”。"), "北京")
+    assert right(read("**Answer**： 18。"), "18")
+    assert rendered_step("Answer：北京") == "The answer: 北京"
+
+
+@pytest.mark.parametrize("text", ["", "Answer:", "Answer：", "Answer:  \n", "no answer line"])
 def test_no_answer_is_wrong(text: str) -> None:
     assert read(text) is None
     assert not right(read(text), "18")

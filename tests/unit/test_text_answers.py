@@ -34,7 +34,21 @@ def test_classes(text: str, wanted: str | None) -> None:
     assert OneLabel(CLASSES).read(ANY, text) == wanted
 
 
-@given(st.lists(st.text(st.sampled_from("aAb.;: -+ß"), min_size=1), unique=True), TEXTS)
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        *(("天气。", "天气"), ("“天气”", "天气"), ("「天气」！", "天气"), ("【天气】", "天气")),
+        *(("天气，因为下雨了", "天气"), ("天气：下雨了", "天气"), ("天气（下雨）", "天气")),
+        *(("the answer is：天气", "天气"), ("天气预报；明天", "天气预报"), ("oos。", "oos")),
+        *(("天气，或者交通", None), ("天气，不是交通", None), ("天气，不对", None)),
+        *(("天气。这是错的", None), ("天气员", None), ("大概天气", None), ("。", None)),
+    ],
+)
+def test_classes_between_full_width_marks(text: str, wanted: str | None) -> None:
+    assert OneLabel(("天气", "天气预报", "交通", "oos")).read(ANY, text) == wanted
+
+
+@given(st.lists(st.text(st.sampled_from("aAb.;: -+ß：天。"), min_size=1), unique=True), TEXTS)
 def test_every_class_is_read_as_itself_and_any_text_as_a_class_or_none(
     names: list[str], text: str
 ) -> None:
@@ -82,6 +96,26 @@ def test_an_unknown_class_is_named_with_the_known_ones() -> None:
 )
 def test_entities(text: str, wanted: str | None) -> None:
     assert Entities(TYPES).read(ANY, text) == wanted
+
+
+BEIJING = Sample("s", "李明离开北京；“到了”上海了。")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("PER：李明；LOC：北京；LOC：上海。", '[["PER",0,2],["LOC",4,6],["LOC",11,13]]'),
+        ("LOC：“北京”。", '[["LOC",4,6]]'),
+        ('LOC："北京"。；loc: 「上海」', '[["LOC",4,6],["LOC",11,13]]'),
+        ('LOC: "北京；“到了”"', '[["LOC",4,11]]'),
+        *(("none。", "[]"), ("LOC：广州", None), ("LOC：；", None), ("北京", None)),
+    ],
+)
+def test_entities_between_full_width_marks(text: str, wanted: str | None) -> None:
+    family = Entities(TYPES, "characters")
+    assert family.read(BEIJING, text) == wanted
+    if wanted is not None:
+        assert family.read(BEIJING, family.write(BEIJING, wanted)) == wanted
 
 
 @given(marked())

@@ -12,14 +12,14 @@ from typing import Protocol
 
 from elad_exp.types import Choice
 
-EDGES = " \t.,;:!?()[]{}\"'*`"
-"""What may stand around an answer without being part of it."""
+EDGES = " \t.,;:!?()[]{}\"'*`" + "。．，、；：！？（）［］【】｛｝“”‘’＂＇「」『』＊｀"
+"""What may stand around an answer without being part of it; the second half is of Chinese."""
 _LEAD = re.compile(
     r"(?:so,?\s+)?(?:the\s+)?(?:(?:final|correct|right|best)\s+)*(?:answer|option|choice)\b"
-    r"(?:\s+is\b)?\s*[:=]?\s*(?:(?:option|choice)\s+)?",
+    r"(?:\s+is\b)?\s*[:：=]?\s*(?:(?:option|choice)\s+)?",
     re.IGNORECASE,
 )
-_WORD_END = re.compile(r"[\s.,;:!?()\[\]{}\"'*`]")
+_WORD_END = re.compile(rf"[\s{re.escape(EDGES)}]")
 
 
 class Asked(Protocol):

@@ -34,16 +34,17 @@ from elad_exp.tasks.answers import EDGES, Asked, first_word, one_line, spoken
 from elad_exp.types import Choice, normalise
 
 _CLAIM = re.compile(
-    r"\s+(?:[-:=(\u2013\u2014]|(?:because|since)\b"
+    r"\s+(?:[-:：=(（\u2013\u2014]|(?:because|since)\b"
     r"|is\s+(?:the\s+)?(?:(?:right|correct|best)\b|(?:answer|option|choice)\b))"
 )
 _VERB = r"(?:is|was|can|could|would|will|may|must|seems|looks)"
 _DENIAL = re.compile(
     rf"\W*(?:{_VERB}\s+(?:not|never)\b|(?:is|was|ca|could|would|wo)n['\u2019]t\b|cannot\b"
     rf"|(?:{_VERB}\s+(?:be\s+)?)?(?:wrong|incorrect)\b|{_VERB}\s+false\b"
-    r"|not\s+(?:(?:the|an?)\s+)?(?:right|correct|true|answer|it)\b|not\W*$)"
+    r"|not\s+(?:(?:the|an?)\s+)?(?:right|correct|true|answer|it)\b|not\W*$"
+    r"|(?:是|这)*(?:错|不对|不正确|不是\W*$))"
 )
-_LONGER = re.compile(r"[.,:][0-9]")
+_LONGER = re.compile(r"[.,:．，：][0-9]")
 
 
 class OneChoice:
@@ -125,5 +126,5 @@ def _longer(word: str, rest: str) -> bool:
 def _named(label: str, text: str) -> bool:
     name = re.escape(label)
     after = rf"\b(?:or|and|not|but|is|to|option|choice|answer)\s+\(?{name}(?!\w|\.\d)"
-    alone = rf"(?<!\w){name}\s*(?:[,;:!?)\]}}*/]|\.(?!\d)|$)"
+    alone = rf"(?<!\w){name}\s*(?:[,;:!?)\]}}*/。，、；：！？）］】｝]|\.(?!\d)|$)"
     return re.search(f"{after}|{alone}", text) is not None

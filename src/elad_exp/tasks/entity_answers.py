@@ -12,7 +12,8 @@ Of the text "Ada Lovelace left Paris for Rome ; Paris slept .":
 
 One that cannot be placed makes the whole answer none, since leaving it out would make a wrong
 answer right. Which occurrence a quotation means: `elad_exp.entities.located`. A mention with `;` in
-it, or with a quotation mark as its first character, is written as a JSON string.
+it, or with a quotation mark as its first character, is written as a JSON string. Full-width `：`
+and `；` are read as the others are.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from elad_exp.tasks.label import by_folded
 
 NONE = "none"
 _PART = re.compile(
-    r"\s*(?P<type>[^\s:;]+)\s*:\s*"
-    r"(?:(?P<quoted>\"(?:[^\"\\]|\\.)*\")[\s.]*|(?P<bare>[^\s;\"](?:[^;]*[^\s;])?)\s*)(?:;|$)"
+    r"\s*(?P<type>[^\s:：;；]+)\s*[:：]\s*"
+    r"(?:(?P<quoted>\"(?:[^\"\\]|\\.)*\")[\s.。]*"
+    r"|(?P<bare>[^\s;；\"](?:[^;；]*[^\s;；])?)\s*)(?:[;；]|$)"
 )
 
 
@@ -117,5 +119,5 @@ class Entities:
 
 
 def _written(mention: str) -> str:
-    plain = ";" not in mention and not mention.startswith('"')
+    plain = not (mention.startswith('"') or {*mention} & {*";；"})
     return mention if plain else json.dumps(mention, ensure_ascii=False)

@@ -9,6 +9,9 @@ With the classes sports, science/technology and not a topic:
     Answer: sports, or politics          None: ... unless it names another class
     Answer: sports is wrong              None
     Answer: probably sports              None: the answer is not the first thing said
+
+Full-width marks are read as the others are. A class that begins or ends with a Chinese character is
+named wherever it stands in a remark, for no space tells words apart.
 """
 
 from __future__ import annotations
@@ -19,8 +22,12 @@ from collections.abc import Sequence
 
 from elad_exp.tasks.answers import Asked, one_line, spoken
 from elad_exp.tasks.choice import denied
+from elad_exp.words import UNSPACED
 
-_REMARK = re.compile(r"\s*[.,;:!?()\[\]\u2013\u2014]|\s+(?:-|because\b|since\b)")
+_REMARK = re.compile(
+    r"\s*[.,;:!?()\[\]。．，、；：！？（）［］【】\u2013\u2014]|\s+(?:-|because\b|since\b)"
+)
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 _SHOWN = 10
 
 
@@ -28,6 +35,13 @@ def by_folded(names: Sequence[str]) -> dict[str, str]:
     """Name by its case-folded form, of those that no other has."""
     counts = Counter(name.casefold() for name in names)
     return {name.casefold(): name for name in names if counts[name.casefold()] == 1}
+
+
+def _whole(name: str) -> str:
+    """Matches a name that is no part of a longer word."""
+    before = "" if _UNSPACED.match(name[0]) else r"(?<!\w)"
+    after = "" if _UNSPACED.match(name[-1]) else r"(?!\w)"
+    return f"{before}{re.escape(name)}{after}"
 
 
 class OneLabel:
@@ -45,7 +59,7 @@ class OneLabel:
         self._folded = by_folded(self.classes or ())
         # The longest first: "oos" must not be found where "oos in scope" stands.
         names = sorted(self._folded, key=len, reverse=True)
-        whole = "|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names)
+        whole = "|".join(map(_whole, names))
         self._named = re.compile(whole or r"(?!)")
 
     def labels(self, asked: Asked) -> tuple[str, ...] | None:

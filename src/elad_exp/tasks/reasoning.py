@@ -30,7 +30,7 @@ from elad_exp.tasks.answers import Answers, one_line
 from elad_exp.tasks.families import CHOICE, check_answers, family
 from elad_exp.types import Explanation, GoldBook, Sample
 
-_ANSWER = re.compile(r"^[\s*_#>`]*answer[\s*_`]*:(.*)$", re.IGNORECASE)
+_ANSWER = re.compile(r"^[\s*_#>`]*answer[\s*_`]*[:：](.*)$", re.IGNORECASE)
 
 
 class ReasoningTask:

@@ -24,7 +24,7 @@ YES_NO = ("yes", "no")
 _MEANING = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 # No mark between, but for the end of an emphasis or a quotation.
 _NO_WHAT = re.compile(
-    r"[*_`\"']*\s+(?!(?:because|since|as|i|you|he|she|it|we|they|this|that|these|those|there"
+    r"[*_`\"'”’＂＇」』]*\s+(?!(?:because|since|as|i|you|he|she|it|we|they|this|that|these|those|there"
     r"|the|an?)\b)\w"
 )
 _WORD = re.compile(r"[^\W\d_]+")
