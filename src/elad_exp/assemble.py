@@ -114,6 +114,11 @@ def check(config: DictConfig) -> None:
     review = config.optim.review
     if review is not None and not 0 <= review < 1:
         problems.append(f"optim.review={review}: must be null, or in [0, 1)")
+    elif review and config.optim.batch_size == 1:
+        problems.append(
+            f"optim.review={review}: a batch of optim.batch_size=1 has no room for new and earlier "
+            "texts; set optim.batch_size to 2 or more, or optim.review to 0 or null"
+        )
     if not 0 <= selection.audit_fraction < 1:
         problems.append(f"selection.audit_fraction={selection.audit_fraction}: must be in [0, 1)")
     if selection.candidates is not None and selection.candidates < schedule.query_size:

@@ -22,18 +22,43 @@ def batches(new: list[bool] = NEW, **changes) -> list[list[int]]:
     return found
 
 
-@given(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9]), st.integers(1, 16))
-def test_each_batch_has_its_share_of_earlier_ones(review: float, size: int) -> None:
-    for batch in batches(review=review, batch_size=size):
-        earlier = sum(not NEW[i] for i in batch)
+@given(st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5, 0.9, 0.99]), st.integers(2, 16))
+def test_each_batch_has_its_share_of_earlier_ones_and_one_of_each(review: float, size: int) -> None:
+    many = [False] * 7 + [True] * 16
+    for batch in batches(many, review=review, batch_size=size):
+        earlier = sum(not many[i] for i in batch)
         assert len(batch) == size
-        assert abs(earlier - review * size) <= 0.5
+        if review == 0:
+            assert earlier == 0
+        else:
+            assert 1 <= earlier <= size - 1
+            assert abs(earlier - review * size) <= 0.5 or earlier in (1, size - 1)
+
+
+@pytest.mark.parametrize("few", [1, 3, 7])
+def test_few_new_ones_stand_in_a_batch_once_and_the_rest_is_review(few: int) -> None:
+    new = [False] * 30 + [True] * few
+    for batch in batches(new, review=0.5, batch_size=16, steps=60):
+        counts = Counter(batch)
+        assert [counts[i] for i in range(30, 30 + few)] == [1] * few
+        assert len(batch) == 16
+
+
+def test_without_review_there_is_none_however_few_are_new() -> None:
+    assert {i for batch in batches([False, False, True], review=0.0) for i in batch} == {2}
+
+
+def test_where_new_ones_suffice_draws_are_those_of_measured_runs() -> None:
+    new = [False] * 6 + [True] * 8
+    expected = [[10, 9, 5, 2], [13, 12, 1, 0], [6, 7, 4, 3]]
+    assert batches(new, review=0.5, batch_size=4, steps=3) == expected
 
 
 def test_all_of_a_kind_come_before_one_comes_again() -> None:
-    new = [i for batch in batches() for i in batch if NEW[i]]
-    assert [sorted(new[k : k + 5]) for k in range(0, 60, 5)] == [[7, 8, 9, 10, 11]] * 12
-    assert max(Counter(i for b in batches() for i in b if not NEW[i]).values()) == 3
+    drawn = [i for batch in batches([False] * 7 + [True] * 10) for i in batch]
+    new = [i for i in drawn if i >= 7]
+    assert [sorted(new[k : k + 10]) for k in range(0, 60, 10)] == [list(range(7, 17))] * 6
+    assert max(Counter(i for i in drawn if i < 7).values()) == 3
 
 
 @pytest.mark.parametrize("new", [[True] * 3, [False] * 3])
