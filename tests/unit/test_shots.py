@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elad_exp.data.samples import ListedSamples
 from elad_exp.errors import ConfigError
+from elad_exp.selectors.query import draw_uniform, in_drawn_order
 from elad_exp.selectors.shots import few_shot_query, first_query, gold_classes
+from elad_exp.types import Sample
 from tests.unit.label_toys import EntityToy, LabelToy, sample
 
 CLASSES = ("a", "b", "c")
@@ -37,6 +40,42 @@ def test_every_class_has_its_shots_and_no_sample_is_idle(shots: int, seed: int, 
     random.shuffle(shuffled)
     assert drawn(shots, seed, shuffled) == chosen
     assert set(chosen) <= set(drawn(shots + 1, seed))
+
+
+class Counting(ListedSamples):
+    """Counts what is read of it."""
+
+    def __init__(self, samples) -> None:
+        super().__init__(samples)
+        self.read, self.asked = 0, 0
+
+    def get(self, sample_id: str) -> Sample:
+        self.read += 1
+        return super().get(sample_id)
+
+    def admits(self, found: Sample) -> bool:
+        self.asked += 1
+        return not found.question.endswith("5")
+
+
+def test_of_a_large_pool_only_what_is_looked_at_is_read() -> None:
+    texts = {f"text {i}": "rare" if i % 100 == 7 else "often" for i in range(5000)}
+    pool = Counting(sample(text) for text in texts)
+    options = {"shots": 3, "classes": ("often", "rare"), "seed": 0}
+    found = few_shot_query(pool, lambda s: [texts[s.question]], **options)
+    assert pool.read == pool.asked < 1000
+    fitting = [s for s in pool if not s.question.endswith("5")]
+    assert few_shot_query(fitting, lambda s: [texts[s.question]], **options) == found
+
+
+@given(st.integers(0, 70), st.integers(1, 70))
+def test_the_order_of_draws_depends_on_nothing_else(n: int, expected: int) -> None:
+    whole = draw_uniform(POOL, len(POOL), seed=1, purpose=("initial",))
+    found = in_drawn_order(POOL, seed=1, purpose=("initial",), expected=expected)
+    assert list(found) == whole
+    assert sorted(s.id for s in whole) == sorted(s.id for s in POOL)
+    n = min(n, len(POOL))
+    assert draw_uniform(POOL, n, seed=1, purpose=("initial",)) == whole[:n]
 
 
 def test_a_class_that_is_too_rare_is_named() -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from elad_exp.data.samples import book_of
 from elad_exp.errors import ConfigError
@@ -28,23 +29,37 @@ def draw_uniform(
     """`n` different samples, uniformly at random, in drawn order. A larger `n` extends the draw.
 
     One pass over the ids; only what is drawn is read. Of a book that does not admit all its
-    samples (see `SampleBook.admitting`) the others are passed over, as if it did not hold them:
-    so there are fewer than `n` where it does not admit as many.
+    samples there are fewer than `n` where it does not admit as many, see `in_drawn_order`.
 
     Raises:
         ValueError: `n` is negative or exceeds the samples.
     """
     if not 0 <= n <= len(samples):
         raise ValueError(f"cannot draw {n} of {len(samples)} samples; ask for 0 to {len(samples)}")
+    return list(islice(in_drawn_order(samples, seed=seed, purpose=purpose, expected=n), n))
+
+
+def in_drawn_order(
+    samples: Sequence[Sample], *, seed: int, purpose: tuple[str | int, ...], expected: int
+) -> Iterator[Sample]:
+    """The samples in the order in which `draw_uniform` draws them, each read when it is asked for.
+
+    Those that the book does not admit (see `SampleBook.admitting`) are passed over, as if it did
+    not hold them.
+
+    Args:
+        samples: Any.
+        seed: Of the run.
+        purpose: What the draw is for.
+        expected: How many will be asked for, about: so many cost one pass over the ids.
+    """
     book = book_of(samples)
     seed_of = seeds_for(seed, *purpose)
-    looked_at = n
-    while True:
+    done, looked_at = 0, max(1, expected)
+    while done < len(book):
         first = heapq.nsmallest(looked_at, ((seed_of(i), i) for i in book.ids()))
-        found = [s for _, i in first if book.admits(s := book.get(i))]
-        if len(found) >= n or looked_at >= len(book):
-            return found[:n]
-        looked_at = min(2 * looked_at, len(book))
+        yield from (s for _, i in first[done:] if book.admits(s := book.get(i)))
+        done, looked_at = looked_at, 4 * looked_at
 
 
 def draw_candidates(

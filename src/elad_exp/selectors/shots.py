@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from elad_exp.entities import from_answer
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import SpanTask, Splits, Task
-from elad_exp.selectors.query import draw_uniform, initial_query
+from elad_exp.selectors.query import in_drawn_order, initial_query
 from elad_exp.types import Query, QueryItem, Sample
+
+_LOOKED_AT = 1000
 
 
 def first_query(
@@ -57,8 +59,10 @@ def few_shot_query(
         raise ConfigError(f"schedule.shots={shots}: must be at least 1")
     had: Counter[str] = Counter()
     chosen: list[Sample] = []
-    # By rank in one draw, so that more shots add samples and change none.
-    for sample in draw_uniform(samples, len(samples), seed=seed, purpose=("initial",)):
+    # By rank in one draw, so that more shots add samples and change none. Of a large pool the few
+    # that are looked at are read.
+    drawn = in_drawn_order(samples, seed=seed, purpose=("initial",), expected=_LOOKED_AT)
+    for sample in drawn:
         own = set(classes_of(sample))
         if any(had[name] < shots for name in own):
             chosen.append(sample)
