@@ -206,6 +206,7 @@ class Assembly:
         engine.interrupted = self.interrupted
         engine.on_progress = self.console.advance
         splits, warnings = drop_too_long(splits, engine.fits)
+        warnings = [*student.warnings, *warnings]
         warnings += whole_pool_warning(len(splits.pool), config.selection.candidates)
         if "bald" in selector.needs | check_also(also):  # refused if there is no dropout
             engine.dropout_distributions([(splits.pool[0], ())], passes=2, seed=config.seed)

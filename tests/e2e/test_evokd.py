@@ -146,6 +146,7 @@ def test_a_run_interrupted_among_lessons_ends_like_one_that_was_not(
         (["selector=given"], "set selection.among=annotated"),
         (["optim.review=1.0"], "optim.review=1.0"),
         (["optim.review=0.5", "optim.batch_size=1"], "has no room for new and earlier"),
+        (["dataset=bulletin_entities", "student.truncate=true"], "truncate=true: the entities"),
         (["optim.class_weights=equal"], "optim.class_weights=equal: choose none or balanced"),
         (["optim.doubt=0"], "optim.doubt=0.0: must be null, or above 0 and at most 1"),
         (["optim.train_on=revision"], "writes no steps"),

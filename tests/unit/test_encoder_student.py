@@ -19,6 +19,8 @@ from transformers import (
     BertConfig,
     BertModel,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
 )
 
 from elad_exp.data.collate import IGNORE
@@ -162,6 +164,40 @@ def test_only_first_pieces_carry_tags() -> None:
     assert row.labels[0] == row.labels[-1] == IGNORE
 
 
+def test_a_text_that_may_be_cut_is_read_up_to_there() -> None:
+    task = LabelToy()
+    short, whole = tiny(task), tiny(task, max_length=80)
+    cut = tiny(task, truncate=True)
+    assert cut.warnings == ()
+    texts = [sample("Mira sings " * 30), task.load().pool[0], sample("")]
+    ids, full = cut.engine(task).ids(texts), whole.engine(task).ids(texts)
+    assert len(ids[0]) == 40
+    assert ids[0] == [*full[0][:39], full[0][-1]]
+    assert ids[1:] == full[1:]
+    assert all(cut.engine(task).fits(text) for text in texts)
+    assert not short.engine(task).fits(texts[0])
+    assert cut.tokenizer.backend_tokenizer.truncation is None  # it is saved with the student
+    [[found]] = cut.engine(task).explain(texts[:1])
+    assert found.answer in ("concert", "market")
+    [first, *_] = annotations(task)
+    row = cut.encoder(task, train_on="full").whole(
+        type(first)(texts[0], first.explanation, first.status, "toy")
+    )
+    assert row is not None
+    assert list(row.ids) == ids[0]
+    assert len(row.labels) == 1
+    [told] = tiny(task, max_length=10, truncate=True).warnings
+    assert told.startswith("40 of 40 texts of the pool that were looked at are longer than")
+    assert "student.max_length=10" in told
+
+
+def test_only_texts_with_a_class_are_cut_and_something_is_left() -> None:
+    with pytest.raises(ConfigError, match=r"student\.truncate=true: the entities of task"):
+        tiny(EntityToy(), truncate=True)
+    with pytest.raises(ConfigError, match=r"student\.max_length=7: .* at least 8"):
+        tiny(LabelToy(), max_length=7, truncate=True)
+
+
 @pytest.mark.parametrize("level", ["word", "character"])
 def test_the_vocabulary_is_the_same_every_time(level: str) -> None:
     texts = [s.question for s in LabelToy().load().pool]
@@ -281,6 +317,31 @@ def test_a_pretrained_body_gets_a_head_that_depends_on_the_seed(tmp_path: Path) 
     assert (again.classifier.weight == built.model.classifier.weight).all()
     with pytest.raises(ConfigError, match="reads 40 tokens"):
         PretrainedEncoder(name=str(tmp_path / "body"), max_length=64).build(task, splits, seed=0)
+
+
+def test_positions_that_begin_after_padding_are_not_counted(tmp_path: Path) -> None:
+    task = LabelToy()
+    splits = task.load()
+    tokenizer = build_encoder_tokenizer(
+        [s.question for s in splits.pool], vocab_size=300, level="word", max_length=40
+    )
+    sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    config = RobertaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        max_position_embeddings=42,
+        pad_token_id=1,
+        **sizes,
+    )
+    RobertaModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    built = PretrainedEncoder(name=str(tmp_path), max_length=40, truncate=True).build(
+        task, splits, seed=0
+    )
+    [[found]] = built.engine(task).explain([sample("Mira sings " * 30)])
+    assert found.answer in ("concert", "market")
+    with pytest.raises(ConfigError, match="reads 40 tokens"):
+        PretrainedEncoder(name=str(tmp_path), max_length=41).build(task, splits, seed=0)
 
 
 def test_weights_that_are_not_whole_are_refused(tmp_path: Path) -> None:

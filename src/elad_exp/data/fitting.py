@@ -84,4 +84,7 @@ def _looked_at(pool: SampleBook, fits: Fits) -> list[str]:
 
 
 def _none_fits(questions: str) -> ConfigError:
-    return ConfigError(f"none of {questions} fits the student's context; raise student.max_length")
+    return ConfigError(
+        f"none of {questions} fits the student's context; raise student.max_length, or have a "
+        "student that classifies texts cut them (student.truncate=true)"
+    )

@@ -46,6 +46,7 @@ class BuiltStudent:
     assets: list[dict[str, Any]] = field(default_factory=list)
     writes_steps = True
     outputs = ()
+    warnings = ()
 
     @property
     def pad_id(self) -> int:

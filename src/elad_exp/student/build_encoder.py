@@ -25,16 +25,12 @@ from elad_exp.entities import from_answer, tags_of_spans
 from elad_exp.errors import AssetError, ConfigError
 from elad_exp.protocols import SpanTask, Splits, Task
 from elad_exp.rng import derive_seed
-from elad_exp.selectors.query import draw_uniform
 from elad_exp.student.build import OnProgress, ignore
-from elad_exp.student.encoder import ClassifierEngine, EncoderEngine, encoder_ids
+from elad_exp.student.encoder import ClassifierEngine, EncoderEngine
+from elad_exp.student.encoder_checks import check_truncate, check_unknown, cut_warnings, positions
 from elad_exp.student.encoder_tokenizer import build_encoder_tokenizer
 from elad_exp.student.tagger import TaggerEngine, first_pieces, tag_set, tags_of_pieces
 from elad_exp.types import Annotation
-
-UNKNOWN_SHARE = 0.05
-"""More unknown tokens than that, and a tokenizer does not know the language."""
-LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,8 @@ class BuiltEncoder:
     outputs: tuple[str, ...]
     tokens_per_batch: int = 16384
     inference_dtype: str = "auto"
+    truncate: bool = False
+    warnings: tuple[str, ...] = ()
     assets: list[dict[str, Any]] = field(default_factory=list)
     writes_steps = False
 
@@ -63,7 +61,14 @@ class BuiltEncoder:
         }
         if isinstance(task, SpanTask):
             return TaggerEngine(self.model, self.tokenizer, task, **settings)
-        return ClassifierEngine(self.model, self.tokenizer, task, labels=self.outputs, **settings)
+        return ClassifierEngine(
+            self.model,
+            self.tokenizer,
+            task,
+            labels=self.outputs,
+            truncate=self.truncate,
+            **settings,
+        )
 
     def encoder(self, task: Task, *, train_on: str) -> LabelEncoder:
         """Makes training examples."""
@@ -139,6 +144,8 @@ class PretrainedEncoder:
         dropout: Of hidden states and attention; None keeps the checkpoint's.
         tokens_per_batch: Tokens in a batch at inference; halved when memory runs out.
         inference_dtype: See `student.precision.choose_dtype`.
+        truncate: Longer texts are cut at `max_length`, in training too, and not left out. For
+            classes only.
     """
 
     def __init__(
@@ -149,8 +156,10 @@ class PretrainedEncoder:
         dropout: float | None = None,
         tokens_per_batch: int = 16384,
         inference_dtype: str = "auto",
+        truncate: bool = False,
     ) -> None:
         self.name, self.max_length, self.dropout = name, max_length, dropout
+        self.truncate = truncate
         self.tokens_per_batch, self.inference_dtype = tokens_per_batch, inference_dtype
 
     def build(
@@ -160,14 +169,16 @@ class PretrainedEncoder:
 
         Raises:
             AssetError: It can be had nowhere.
-            ConfigError: It does not know the pool's language, or cannot label.
+            ConfigError: It does not know the pool's language, cannot label, or cannot read that
+                much; or `truncate` is given for entities.
         """
         outputs = outputs_of(task, splits)
+        check_truncate(self.truncate, self.max_length, task)
         files = resolve_model(self.name)
         tokenizer = AutoTokenizer.from_pretrained(files.path, trust_remote_code=False)
         model = self._load(files.path, task, outputs, seed=seed)
         check_unknown(tokenizer, splits, self.name)
-        limit = model.config.max_position_embeddings
+        limit = positions(model)
         if self.max_length > limit:
             raise ConfigError(
                 f"student.max_length={self.max_length}: {self.name} reads {limit} tokens at most"
@@ -180,6 +191,8 @@ class PretrainedEncoder:
             outputs=outputs,
             tokens_per_batch=self.tokens_per_batch,
             inference_dtype=self.inference_dtype,
+            truncate=self.truncate,
+            warnings=cut_warnings(tokenizer, splits, self.max_length) if self.truncate else (),
             assets=[files.record.to_dict()],
         )
 
@@ -227,6 +240,7 @@ class TinyEncoder:
         max_length: Context in tokens.
         dropout: Of hidden states and attention.
         tokens_per_batch: Tokens in a batch at inference; halved when memory runs out.
+        truncate: See `PretrainedEncoder`.
     """
 
     def __init__(
@@ -240,6 +254,7 @@ class TinyEncoder:
         max_length: int,
         dropout: float,
         tokens_per_batch: int = 65536,
+        truncate: bool = False,
     ) -> None:
         if level not in ("word", "character"):
             raise ConfigError(f"student.level={level}: choose word or character")
@@ -252,12 +267,14 @@ class TinyEncoder:
         self.d_model, self.layers, self.heads = d_model, layers, heads
         self.vocab_size, self.level, self.dropout = vocab_size, level, dropout
         self.max_length, self.tokens_per_batch = max_length, tokens_per_batch
+        self.truncate = truncate
 
     def build(
         self, task: Task, splits: Splits, *, seed: int, on_progress: OnProgress = ignore
     ) -> BuiltEncoder:
-        """Make tokenizer and model."""
+        """Make tokenizer and model; raises ConfigError as `PretrainedEncoder.build` does."""
         outputs = outputs_of(task, splits)
+        check_truncate(self.truncate, self.max_length, task)
         texts = [sample.question for sample in sorted(splits.pool, key=lambda s: s.id)]
         tokenizer = build_encoder_tokenizer(
             texts, vocab_size=self.vocab_size, level=self.level, max_length=self.max_length
@@ -288,19 +305,8 @@ class TinyEncoder:
             max_length=self.max_length,
             outputs=outputs,
             tokens_per_batch=self.tokens_per_batch,
-        )
-
-
-def check_unknown(tokenizer: Any, splits: Splits, name: str) -> None:
-    """Raises ConfigError where the tokenizer does not know the language of the pool."""
-    some = draw_uniform(splits.pool, min(LOOKED_AT, len(splits.pool)), seed=0, purpose=("unknown",))
-    ids = [i for own in encoder_ids(tokenizer, [s.question for s in some]) for i in own[1:-1]]
-    share = sum(i == tokenizer.unk_token_id for i in ids) / max(len(ids), 1)
-    if share > UNKNOWN_SHARE:
-        raise ConfigError(
-            f"{name}: {100 * share:.0f} % of the tokens of the pool's texts are unknown to its "
-            f"tokenizer (at most {100 * UNKNOWN_SHARE:.0f} %); choose an encoder of the language, "
-            "e.g. student=tiny_encoder student.level=character for Chinese"
+            truncate=self.truncate,
+            warnings=cut_warnings(tokenizer, splits, self.max_length) if self.truncate else (),
         )
 
 

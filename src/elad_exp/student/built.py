@@ -50,6 +50,7 @@ class Built(Protocol):
         assets: Where its files are from.
         writes_steps: Whether it explains.
         outputs: The labels or tags that it tells apart; none of a student that writes.
+        warnings: What the user should know about it.
     """
 
     @property
@@ -64,6 +65,8 @@ class Built(Protocol):
     def writes_steps(self) -> bool: ...
     @property
     def outputs(self) -> tuple[str, ...]: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
 
     def engine(self, task: Task) -> Asked:
         """The student at inference."""

@@ -29,7 +29,12 @@ class EncoderEngine(InferenceBase, ABC):
     """Implements `protocols.Student` for a model that reads a text and labels it, or its tokens.
 
     Its explanations have no steps. What is asked of it step by step is refused.
+
+    Attributes:
+        most: Tokens at which a text is cut; None: it is not, and may be too long.
     """
+
+    most: int | None = None
 
     @abstractmethod
     def text(self, sample: Sample) -> str:
@@ -41,7 +46,7 @@ class EncoderEngine(InferenceBase, ABC):
 
     def ids(self, samples: Sequence[Sample]) -> list[list[int]]:
         """Token ids of what the student reads, exactly as training has them."""
-        return encoder_ids(self.tokenizer, [self.text(s) for s in samples])
+        return encoder_ids(self.tokenizer, [self.text(s) for s in samples], most=self.most)
 
     def prompt_length(self, sample: Sample) -> int:
         """Tokens of the text, special ones included."""
@@ -177,12 +182,16 @@ class ClassifierEngine(EncoderEngine):
 
     Args:
         labels: In the order of the model's outputs.
+        truncate: Texts are cut at `max_length`.
         given: See `InferenceBase`.
     """
 
-    def __init__(self, *given: Any, labels: Sequence[str], **settings: Any) -> None:
+    def __init__(
+        self, *given: Any, labels: Sequence[str], truncate: bool = False, **settings: Any
+    ) -> None:
         super().__init__(*given, **settings)
         self.labels = tuple(labels)
+        self.most = self.max_length if truncate else None
 
     def text(self, sample: Sample) -> str:
         return self.task.prompt(sample).strip()
@@ -194,12 +203,31 @@ class ClassifierEngine(EncoderEngine):
         return dict(zip(self.labels, np.exp(logp).tolist(), strict=True))
 
 
-def encoder_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Ids of texts between the tokenizer's special tokens, whose names in a text are plain text."""
+def encoder_ids(
+    tokenizer: Any, texts: Sequence[str], *, most: int | None = None
+) -> list[list[int]]:
+    """Ids of texts between the tokenizer's special tokens, whose names in a text are plain text.
+
+    With `most` the end of a longer text is left out, and the special tokens after it stay.
+    """
     if not texts:
         return []
     found: list[list[int]] = tokenizer(list(texts), split_special_tokens=True).input_ids
-    return found
+    if most is None or all(len(ids) <= most for ids in found):
+        return found
+    # Not by the tokenizer's own truncation, which would be saved with the student.
+    alone: list[int] = tokenizer("").input_ids
+    return [_cut(ids, alone, most) for ids in found]
+
+
+def _cut(ids: list[int], alone: list[int], most: int) -> list[int]:
+    """`ids` cut to `most`, where `alone` are the special tokens around nothing."""
+    if len(ids) <= most:
+        return ids
+    after = 0
+    while after < len(alone) and ids[-1 - after] == alone[-1 - after]:
+        after += 1
+    return [*ids[: most - after], *ids[len(ids) - after :]]
 
 
 def _draw(logp: Any, temperature: float, rng: np.random.Generator) -> Any:
