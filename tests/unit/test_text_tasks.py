@@ -10,10 +10,12 @@ import pytest
 
 from elad_exp.building import build
 from elad_exp.config import compose_config
+from elad_exp.data.layouts import TEXT
 from elad_exp.entities import from_answer
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.protocols import SourcedTask, Task
-from elad_exp.tasks.texts import EntityTask, TextClassificationTask
+from elad_exp.tasks.described import described
+from elad_exp.tasks.texts import EntityTask, TextClassificationTask, TextTask
 from elad_exp.types import Explanation, sample_id
 from tests.unit.test_hub_task import WORDS, cached
 from tests.unit.test_hub_task import write as write_parquet
@@ -344,3 +346,12 @@ def test_a_few_records_of_the_hub_without_a_class_are_left_out(tmp_path: Path) -
     write_parquet(path, [row | {"label": -1} for row in rows])
     with pytest.raises(DataError, match="30 problems"):
         build(dataset).load()
+
+
+def test_a_task_of_texts_must_say_what_its_answers_are() -> None:
+    class Half(TextTask):
+        def names_in(self, answer: str) -> list[str]:
+            return []
+
+    with pytest.raises(TypeError, match="family_of"):
+        Half(name=None, schema=TEXT, columns=None, names=described("labels", None))  # type: ignore[abstract]

@@ -13,7 +13,7 @@ What may follow `Answer:` is in `elad_exp.tasks.label` and `elad_exp.tasks.entit
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -40,7 +40,7 @@ from elad_exp.tasks.label import OneLabel
 from elad_exp.types import GoldBook, Metric, Sample
 
 
-class TextTask(TaskFromHub):
+class TextTask(TaskFromHub, ABC):
     """What both tasks have in common.
 
     Args:
