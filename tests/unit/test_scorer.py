@@ -8,6 +8,7 @@ from elad_exp.protocols import CheckableTask
 from elad_exp.rng import derive_seed
 from elad_exp.selectors.components import CLOSED_ONLY, COMPONENTS, FORCED, FORCED_PARTIAL
 from elad_exp.selectors.scorer import Scorer
+from elad_exp.student.steps import with_uncertainty
 from elad_exp.types import Explanation, Sample, Step
 from tests.unit.scorer_toys import FakeStudent, FakeTask, samples, score
 
@@ -133,6 +134,26 @@ def test_attempt_without_steps_counts_as_the_least_certain():
     first, none, last = score(student, samples(3), "step_entropy", "step_content")
     for name in ("step_entropy", "step_content"):
         assert none.scores[name] == max(first.scores[name], last.scores[name])
+
+
+def test_a_step_whose_words_the_task_has_changed_ends_no_run():
+    class Markdown(FakeStudent):
+        """Emphasises a word in the second attempt, which the task's `parse` takes out."""
+
+        def _explanation(self, sample, i, seed):
+            raw = "It is a *bird*.\n" if sample.id == "id001" else "It is a bird.\n"
+            parsed = Explanation.of(["It is a bird."], "yes")
+            told = {"logprobs": [-0.5, -0.5], "entropies": [0.2, 0.4]}
+            return with_uncertainty(parsed, raw, [5, len(raw)], **told)
+
+    components = ("step_entropy", "step_entropy_max", "step_entropy_sum")
+    first, changed = score(Markdown(), samples(2), *components)
+    assert first.attempt.steps[0].entropy == pytest.approx(0.3)
+    assert changed.attempt.steps[0].entropy is None
+    assert changed.scores == first.scores
+    with pytest.raises(ConfigError, match="no entropy for any step"):
+        score(Markdown(), samples(2)[1:], "step_entropy")
+    assert score(Markdown(), samples(2)[1:], "perplexity")
 
 
 @pytest.mark.parametrize("n_steps", [None, 0])

@@ -130,9 +130,20 @@ def test_one_vote_joins_what_is_connected_in_any_order(answers):
     assert by_answer[None] is None
 
 
-def test_step_entropy_refuses_a_student_without_entropies():
-    with pytest.raises(ConfigError, match="no entropy for its steps"):
-        c.step_entropy(attempt(0.2, None))
+def test_a_step_without_an_entropy_leaves_the_others():
+    known = attempt(0.2, None, 0.6)
+    assert c.step_entropy(known) == pytest.approx(0.4)
+    assert c.step_entropy_max(known) == 0.6
+    assert c.step_entropy_sum(known) == pytest.approx(0.8)
+    for score in (c.step_entropy, c.step_entropy_max, c.step_entropy_sum):
+        assert score(attempt(None, None)) is None
+
+
+def test_a_student_without_any_entropies_is_refused():
+    with pytest.raises(ConfigError, match="no entropy for any step"):
+        c.check_step_entropies([attempt(None), attempt(), attempt(None, None)])
+    c.check_step_entropies([attempt(None), attempt(0.1)])
+    c.check_step_entropies([attempt()])
 
 
 def test_undefined_scores_become_the_largest():

@@ -44,7 +44,13 @@ class Reading:
     def columns(
         self, evidence: Sequence[Evidence], names: frozenset[str]
     ) -> dict[str, list[float]]:
-        """The columns among `names` that look at the student; undefined scores filled in."""
+        """The columns among `names` that look at the student; undefined scores filled in.
+
+        Raises:
+            ConfigError: Entropies of steps are needed, and no step has one.
+        """
+        if names & c.STEP_ENTROPY:
+            c.check_step_entropies(found.attempt for found in evidence)
         one: dict[str, Column] = {
             "step_entropy": lambda e: c.step_entropy(e.attempt),
             "step_entropy_max": lambda e: c.step_entropy_max(e.attempt),

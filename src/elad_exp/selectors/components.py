@@ -22,6 +22,8 @@ TEXT = frozenset({"rare_words", "question_length"})
 """Need the questions only: no student."""
 FREE = frozenset({"step_entropy", "step_entropy_max", "step_entropy_sum", "perplexity"})
 """Need the greedy attempt only."""
+STEP_ENTROPY = FREE - {"perplexity"}
+"""Of these, the ones over steps whose entropy is known."""
 FORCED_PARTIAL = frozenset({"intra", "intra_excess"})
 """Need answers forced after parts of the attempt."""
 FORCED_DIRECT = frozenset({"direct_entropy"})
@@ -35,7 +37,7 @@ SAMPLED = frozenset({"inter", "step_content", "step_content_sum", "self_consiste
 """Need sampled explanations."""
 CONTENT = frozenset({"step_content", "step_content_sum"})
 """Of these, the ones that compare what is asserted, see `selectors.content`."""
-OF_STEPS = FORCED_PARTIAL | CONTENT | {"step_entropy", "step_entropy_max", "step_entropy_sum"}
+OF_STEPS = FORCED_PARTIAL | CONTENT | STEP_ENTROPY
 """Say something about the steps of an explanation."""
 CLOSED_ONLY = FORCED_DIRECT | DROPOUT
 COMPONENTS = TEXT | FREE | FORCED_PARTIAL | FORCED_DIRECT | DROPOUT | ANSWER | SAMPLED
@@ -235,18 +237,24 @@ def bald(distributions: Sequence[Mapping[str, float]]) -> float:
     return max(0.0, entropy(mean) - within)
 
 
-def _step_entropies(attempt: Explanation) -> list[float]:
-    values = [step.entropy for step in attempt.steps if step.entropy is not None]
-    if len(values) != len(attempt.steps):
+def check_step_entropies(attempts: Iterable[Explanation]) -> None:
+    """Raises ConfigError where attempts have steps and none of these has an entropy."""
+    entropies = [step.entropy for attempt in attempts for step in attempt.steps]
+    if entropies and all(entropy is None for entropy in entropies):
         raise ConfigError(
-            "the student reports no entropy for its steps, which step_entropy, step_entropy_max "
-            "and step_entropy_sum need; choose other components or another student"
+            "the student reports no entropy for any step, which step_entropy, step_entropy_max "
+            "and step_entropy_sum need; choose other components or another student. (A step that "
+            "the task's parse has changed inside has none: leave the words of its line as they are)"
         )
-    return values
+
+
+def _step_entropies(attempt: Explanation) -> list[float]:
+    """Of the steps that have one: one that stands in no line of the raw text has none."""
+    return [step.entropy for step in attempt.steps if step.entropy is not None]
 
 
 def step_entropy(attempt: Explanation) -> float | None:
-    """Mean token entropy inside each step, then the mean over steps. None without steps.
+    """Mean token entropy inside each step, then the mean over steps. None without any.
 
     Range 0 to ln(vocabulary). Free: kept from generating the attempt.
     """
@@ -255,7 +263,7 @@ def step_entropy(attempt: Explanation) -> float | None:
 
 
 def step_entropy_max(attempt: Explanation) -> float | None:
-    """Mean token entropy inside each step, then the maximum over steps. None without steps.
+    """Mean token entropy inside each step, then the maximum over steps. None without any.
 
     Range 0 to ln(vocabulary). Free: kept from generating the attempt.
     """
@@ -263,7 +271,7 @@ def step_entropy_max(attempt: Explanation) -> float | None:
 
 
 def step_entropy_sum(attempt: Explanation) -> float | None:
-    """Mean token entropy inside each step, then the sum over steps. None without steps.
+    """Mean token entropy inside each step, then the sum over steps. None without any.
 
     What a whole explanation leaves open: an annotation answers all of it, and counts once however
     long it is. Prefers long explanations, so read it beside `question_length` and teacher tokens.
