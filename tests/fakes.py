@@ -94,6 +94,9 @@ class FakeStudent:
             for i in range(passes)
         ]
 
+    def version(self) -> str:
+        return "fake"
+
     def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         self.calls.append(("embed", len(texts), 1))
         digests = [hashlib.sha256(text.encode()).digest()[:8] for text in texts]
@@ -189,3 +192,9 @@ class MemoryJournal:
 
     def kept_query(self, round: int) -> tuple[Query, dict[str, Any]] | None:
         return self.kept if self.kept and self.kept[0].round == round else None
+
+    def forget_query(self) -> None:
+        assert self.kept is not None
+        forgotten, self.kept = self.kept[0].round, None
+        scores = self.lines["scores.jsonl.gz"]
+        self.lines["scores.jsonl.gz"] = [x for x in scores if x["round"] != forgotten]

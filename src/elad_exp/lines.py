@@ -72,6 +72,19 @@ def replayed(lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {"by_key": found.count("key"), "by_sample": found.count("sample"), "missing": missing}
 
 
+def score_lines(
+    round_: int, candidates: Sequence[Candidate], *, wrong: Mapping[str, bool], by: Any
+) -> list[dict[str, Any]]:
+    """The lines of a round, see `score_line`, and what does not take part in ranking:
+    `attempt_wrong`, by gold and for reports only (whether the attempt's answer is, null without an
+    attempt), and `scored_by` (`scored.scored_by`).
+    """
+    return [
+        score_line(round_, c) | {"attempt_wrong": wrong.get(c.sample.id), "scored_by": by}
+        for c in candidates
+    ]
+
+
 def score_line(round_: int, candidate: Candidate) -> dict[str, Any]:
     """A line of `scores.jsonl.gz`: what ranking the candidate again takes, but for its question.
 
@@ -79,8 +92,7 @@ def score_line(round_: int, candidate: Candidate) -> dict[str, Any]:
     `answers` of the sampled explanations; `attempt_answer` and `attempt_steps` (their number) of
     the greedy one, null without it; `screened`. Only where the selector or `selection.also_score`
     asked for features: `features` (base64 of little-endian float16, see `unpacked`) and `near`
-    (distances to the nearest labelled questions, nearest first). The loop adds `attempt_wrong`, by
-    gold and for reports only: whether the attempt's answer is, null without an attempt.
+    (distances to the nearest labelled questions, nearest first).
     """
     attempt = candidate.attempt
     line = {

@@ -22,7 +22,7 @@ from elad_exp.clock import PhaseClock
 from elad_exp.data.pool import Pool
 from elad_exp.drift import drift_of
 from elad_exp.errors import ConfigError, EladError, RunStopped
-from elad_exp.lines import annotation_line, bought, score_line, statuses, teacher_separation
+from elad_exp.lines import annotation_line, bought, score_lines, statuses, teacher_separation
 from elad_exp.protocols import (
     EVAL_SPLITS,
     Journal,
@@ -34,6 +34,7 @@ from elad_exp.protocols import (
     Student,
     Task,
 )
+from elad_exp.scored import scored_by, standing_query
 from elad_exp.selectors.diagnose import diagnose, wrong_attempts
 from elad_exp.selectors.query import build_query, draw_candidates
 from elad_exp.selectors.scorer import Scorer
@@ -273,8 +274,8 @@ class Rounds:
     def select(self) -> None:
         """Score candidates, pick, and open the query of this round."""
         round_ = self.pool.round
-        if kept := self.journal.kept_query(round_):
-            log.info("round %d: going on with the query chosen before the interruption", round_)
+        by = scored_by(self.student, self.scorer)
+        if kept := standing_query(self.journal, self.teacher, round=round_, by=by):
             query, snapshot = kept
             self._add_to_snapshot(**snapshot)
             self.pool.open(query)
@@ -308,12 +309,11 @@ class Rounds:
         # From here on gold is used, for reports only.
         gold = self.splits.gold
         wrong = wrong_attempts(scored, self.task, gold)
-        self.journal.append(
-            "scores.jsonl.gz",
-            [score_line(round_, c) | {"attempt_wrong": wrong.get(c.sample.id)} for c in scored],
-        )
+        lines = score_lines(round_, scored, wrong=wrong, by=by)
+        self.journal.append("scores.jsonl.gz", lines)
+        told = diagnose(scored, query, wrong=wrong, gold=gold, seed=self.seed)
         snapshot = {
-            "select": diagnose(scored, query, wrong=wrong, gold=gold, seed=self.seed),
+            "select": told | {"scored_by": by},
             "seconds": self.clock.take("score"),
         }
         self._add_to_snapshot(**snapshot)

@@ -121,6 +121,7 @@ class Run:
         handlers = [
             log_to(self.directory.path / "run.log"),
             Told(self.console, "elad_exp.assets"),
+            Told(self.console, "elad_exp.scored", logging.WARNING),
             Told(self.console, "elad_exp.teachers.halt", logging.WARNING),
         ]
         with told(*handlers):

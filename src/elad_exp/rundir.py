@@ -214,6 +214,13 @@ class RunDirectory:
         kept = self._kept()
         return kept if kept is not None and kept[0].round == round else None
 
+    def forget_query(self) -> None:
+        """Drop the kept query and the scores behind it."""
+        kept = self._kept()
+        if kept is not None:
+            (self.path / "open_query.json").unlink()
+            self._filter("scores.jsonl.gz", lambda line: line["round"] != kept[0].round)
+
     def _kept(self) -> tuple[Query, Line] | None:
         path = self.path / "open_query.json"
         if not path.exists():

@@ -12,6 +12,7 @@ from elad_exp.lines import (
     bought,
     packed,
     score_line,
+    score_lines,
     stored_candidate,
     teacher_separation,
     unpacked,
@@ -94,6 +95,16 @@ def test_a_score_line_holds_what_ranking_again_takes() -> None:
     bare = score_line(1, Candidate(Sample("s", "q")))
     assert {"features", "near"}.isdisjoint(bare)
     assert (bare["attempt_answer"], bare["attempt_steps"], bare["screened"]) == (None, None, False)
+
+
+def test_lines_of_a_round_say_who_scored_and_what_was_wrong() -> None:
+    candidates = [Candidate(Sample(i, "q"), {"inter": 0.5}) for i in ("a", "b")]
+    by = {"student": "0a", "settings": {"samples": 4}}
+    lines = score_lines(2, candidates, wrong={"a": True}, by=by)
+    assert [(x["id"], x["attempt_wrong"], x["scored_by"]) for x in lines] == [
+        ("a", True, by),
+        ("b", None, by),
+    ]
 
 
 @given(st.lists(st.floats(-1, 1, width=16), max_size=20))

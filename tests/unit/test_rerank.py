@@ -26,11 +26,16 @@ from elad_exp.selectors.scorer import Scorer
 from tests.fakes import EvenTask, FakeStudent, FakeTeacher, make_splits
 from tests.helpers_runs import write_lines
 
-SELECTORS = sorted(path.stem for path in (config_dir() / "selector").glob("*.yaml"))
+OF_ANNOTATED = ("given", "predictions")
+SELECTORS = sorted(
+    {path.stem for path in (config_dir() / "selector").glob("*.yaml")} - {*OF_ANNOTATED}
+)
 _FOLDER = TemporaryDirectory()
 
 
-def play(path: Path, selector: str, *, also: Any = "all", guided: float = 1.0) -> Path:
+def play(
+    path: Path, selector: str, *, also: Any = "all", guided: float = 1.0, among: str = "pool"
+) -> Path:
     """Three rounds with a fake student, and the files that a run has beside them."""
     task, splits, student = EvenTask(), make_splits(), FakeStudent()
     journal = RunDirectory(path)
@@ -48,6 +53,7 @@ def play(path: Path, selector: str, *, also: Any = "all", guided: float = 1.0) -
         schedule=Schedule(rounds=3, initial_size=20, query_size=12, steps_per_round=1),
         audit_fraction=0.25,
         candidates=60,
+        among=among,
         seed=4,
     )
     rounds.cold_start()
@@ -60,7 +66,7 @@ def play(path: Path, selector: str, *, also: Any = "all", guided: float = 1.0) -
         rounds.finish_query()
     config = {
         "seed": 4,
-        "selection": {"audit_fraction": 0.25},
+        "selection": {"audit_fraction": 0.25, "among": among},
         "schedule": {"query_size": 12},
     }
     journal.write_text("config.yaml", yaml.safe_dump(config))
@@ -111,6 +117,37 @@ def test_every_selector_ranks_what_one_run_has_scored() -> None:
     assert random.overlap == 1.0
     assert stored.chance == 9 / 57
     assert all(r.overlap is not None and 0 <= r.overlap <= 1 for r in rankings)
+
+
+@pytest.mark.parametrize("name", OF_ANNOTATED)
+def test_what_is_for_annotated_texts_ranks_no_others(name: str, tmp_path: Path) -> None:
+    run = played("random")
+    for wanted in ([name], ["subsample", f"selector@selector.inner={name}"]):
+        with pytest.raises(ConfigError, match=r"chooses of what is annotated.*among=pool") as told:
+            rerank(run, wanted[0], wanted[1:])
+        assert "selection.among=annotated" in str(told.value)
+    studied = play(tmp_path / "run", name, also=(), among="annotated")
+    _, (ranking,) = rerank(studied, name)
+    assert len(ranking.chosen) == 9
+
+
+def test_scores_name_the_student_and_the_settings_that_made_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = play(tmp_path / "run", "elad", also=("margin",), guided=0.5)
+    stored = stored_round(run)
+    assert stored.scored_by is not None
+    assert stored.scored_by["student"] == "fake"
+    settings = stored.scored_by["settings"]
+    assert (settings["samples"], settings["guided_fraction"]) == (3, 0.5)
+    assert settings["also_score"] == ["margin"]
+    assert "scored by student fake: samples=3, " in shown(capsys, str(run), "--selector", "elad")
+    lines = read_lines(run / "scores.jsonl.gz")
+    lines[-1]["scored_by"] = {"student": "another", "settings": settings}
+    write_lines(run / "scores.jsonl.gz", lines)
+    with pytest.raises(DataError, match="scores of round 2 by several versions of the student"):
+        stored_round(run)
+    assert stored_round(run, 1).scored_by == stored.scored_by
 
 
 def test_what_a_choice_is_worth_is_counted_from_the_stored_scores() -> None:

@@ -22,6 +22,7 @@ from elad_exp.types import (
     Explanation,
     Query,
     Sample,
+    Spent,
     Status,
     StopReason,
     sample_id,
@@ -200,6 +201,45 @@ def test_a_kept_query_is_taken_up_instead_of_choosing_anew() -> None:
     again = rounds.journal.rounds[-1]
     assert again["select"] == line["select"]
     assert again["seconds"] == {"train": 1.0, "score": line["seconds"]["score"]}
+
+
+class Counting(FakeTeacher):
+    """Knows what its earlier rounds cost."""
+
+    before = 0
+
+    def spent(self, *, before_round: int | None = None) -> Spent:
+        return Spent(annotations=self.n if before_round is None else self.before)
+
+
+@pytest.mark.parametrize(("bought", "again"), [(0, True), (3, False)])
+@pytest.mark.parametrize("other", ["student", "settings"])
+def test_a_kept_query_of_another_student_is_chosen_anew_unless_it_is_paid(
+    bought: int, again: bool, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = Counting()
+    rounds = make(rounds=3, teacher=teacher)
+    rounds.cold_start()
+    rounds.finish_query()
+    for split in EVAL_SPLITS:
+        rounds.measure(split)
+    rounds.report()
+    rounds.select()
+    chosen, line = rounds.pool.open_query, rounds.journal.rounds[-1]
+    rounds.pool.open_query = None
+    teacher.before, teacher.n = teacher.n, teacher.n + bought
+    if other == "student":
+        monkeypatch.setattr(FakeStudent, "version", lambda self: "trained elsewhere")
+    else:
+        rounds.scorer.settings["samples"] = 9
+    rounds.selector = ComponentSelector("question_length")
+    rounds.select()
+    assert (rounds.pool.open_query != chosen) is again
+    by = rounds.journal.rounds[-1]["select"]["scored_by"]
+    assert (by != line["select"]["scored_by"]) is again
+    scores = rounds.journal.lines["scores.jsonl.gz"]
+    assert len(scores) == len({x["id"] for x in scores}) == 50
+    assert all(x["scored_by"] == by for x in scores)
 
 
 def test_the_end_of_the_schedule_stops_without_a_rule() -> None:

@@ -70,6 +70,17 @@ def test_a_kept_query_keeps_its_scores(tmp_path: Path) -> None:
     assert [x["round"] for x in read_lines(tmp_path / "scores.jsonl.gz")] == [1, 2]
 
 
+def test_a_query_is_forgotten_with_its_scores(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.create()
+    run.forget_query()
+    run.append("scores.jsonl.gz", [{"round": 1, "id": "a"}, {"round": 2, "id": "a"}])
+    run.keep_query(Query(2, (QueryItem(Sample("a", "q"), score=0.5),)), {})
+    run.forget_query()
+    assert run.kept_query(2) is None
+    assert [x["round"] for x in read_lines(tmp_path / "scores.jsonl.gz")] == [1]
+
+
 def test_a_round_line_is_replaced_when_its_purchase_is_known(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.create()

@@ -17,6 +17,7 @@ from elad_exp.rundir import Line
 from elad_exp.selectors.components import ATTEMPT, FEATURES
 from elad_exp.selectors.diagnose import class_shares, mean, selection_diversity, separation
 from elad_exp.selectors.query import audit_size, build_query
+from elad_exp.selectors.settings import chosen_among
 from elad_exp.types import Candidate, Metric, QueryItem
 
 _SETTINGS = ("seed", "selection.audit_fraction", "schedule.query_size")
@@ -36,6 +37,8 @@ class StoredRound:
         candidates: As the run's selector saw them, but for texts.
         wrong: By sample id, whether the attempt's answer is; only of those with an attempt.
         taken: Ids that the run's selector chose and the run bought.
+        among: What candidates were drawn from, see `selection.among`.
+        scored_by: Version of the student, and settings of the scorer; null of an earlier version.
     """
 
     run: Path
@@ -47,6 +50,8 @@ class StoredRound:
     candidates: tuple[Candidate, ...]
     wrong: dict[str, bool]
     taken: frozenset[str]
+    among: str
+    scored_by: dict[str, Any] | None
 
     @property
     def chance(self) -> float:
@@ -107,6 +112,7 @@ def stored_round(run_dir: str | Path, round_: int | None = None) -> StoredRound:
     path = Path(run_dir)
     result = read_result(path / "result.json")
     settings = read_config(path / "config.yaml")
+    among = settings.get("selection.among", "pool")  # runs of earlier versions had the pool only
     if missing := [key for key in _SETTINGS if key not in settings]:
         raise DataError(f"{path / 'config.yaml'} does not have {', '.join(missing)}")
     lines = read_records(path / "scores.jsonl.gz")
@@ -131,7 +137,19 @@ def stored_round(run_dir: str | Path, round_: int | None = None) -> StoredRound:
         candidates=_candidates(own, path),
         wrong={x["id"]: x["attempt_wrong"] for x in own if x.get("attempt_wrong") is not None},
         taken=frozenset(x["id"] for x in bought if not x["audit"]) & scored,
+        among=among,
+        scored_by=_scored_by(own, path),
     )
+
+
+def _scored_by(lines: Sequence[Line], path: Path) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = lines[0].get("scored_by")
+    if any(line.get("scored_by") != found for line in lines):
+        raise DataError(
+            f"{path / 'scores.jsonl.gz'} has scores of round {lines[0]['round']} by several "
+            "versions of the student, or by several settings"
+        )
+    return found
 
 
 def _candidates(lines: Sequence[Line], path: Path) -> tuple[Candidate, ...]:
@@ -151,7 +169,8 @@ def rank(stored: StoredRound, selector: Selector, *, n: int | None = None) -> Ra
         n: Size of the query, audit included; by default the run's.
 
     Raises:
-        ConfigError: The selector needs what is not stored, or `n` is out of range.
+        ConfigError: The selector needs what is not stored, or is for other candidates; or `n` is
+            out of range.
     """
     size = min(stored.query_size, len(stored.candidates)) if n is None else n
     if not 1 <= size <= len(stored.candidates):
@@ -159,6 +178,7 @@ def rank(stored: StoredRound, selector: Selector, *, n: int | None = None) -> Ra
             f"-n {size}: round {stored.round} has {len(stored.candidates)} candidates; ask for 1 "
             "to all of them"
         )
+    _check_candidates(stored, selector)
     _check_stored(stored, selector)
     query = build_query(
         round=stored.round,
@@ -195,6 +215,15 @@ def rank(stored: StoredRound, selector: Selector, *, n: int | None = None) -> Ra
 
 def _share(flags: Sequence[bool]) -> Metric | None:
     return proportion(sum(flags), len(flags)) if flags else None
+
+
+def _check_candidates(stored: StoredRound, selector: Selector) -> None:
+    if stored.among not in (wanted := chosen_among(selector, stored.among)):
+        raise ConfigError(
+            f"selector {selector.name} chooses of what is annotated, and {stored.run} drew its "
+            f"candidates with selection.among={stored.among}; rank a run with "
+            f"selection.among={' or '.join(wanted)}, or choose another selector"
+        )
 
 
 def _check_stored(stored: StoredRound, selector: Selector) -> None:

@@ -40,6 +40,9 @@ def to_text(stored: StoredRound, rankings: Sequence[Ranking]) -> str:
         else "the run bought nothing in it",
     ]
     console.print(visible(", ".join(told)), soft_wrap=True)
+    if by := stored.scored_by:
+        settings = ", ".join(f"{name}={value}" for name, value in by["settings"].items())
+        console.print(visible(f"scored by student {by['student']}: {settings}"), soft_wrap=True)
     if screened := sum(candidate.screened for candidate in stored.candidates):
         console.print(
             f"{screened} candidates have no samples (selection.guided_fraction, guided by the "
@@ -127,6 +130,7 @@ def to_json(stored: StoredRound, rankings: Sequence[Ranking]) -> dict[str, Any]:
         "run_selector": stored.selector,
         "run_chose": sorted(stored.taken),
         "chance_overlap": stored.chance,
+        "scored_by": stored.scored_by,
         "stored": sorted(stored.stored()),
         "candidates": {
             "n": len(stored.candidates),

@@ -63,6 +63,10 @@ class Scorer:
         on_phase: called with the name of a pass (`greedy`, `sampled`, `forced`, ...) and its number
             of items before it begins; may raise to stop the run.
 
+    Attributes:
+        settings: what scores depend on beside student, task, seed and what is needed: the group
+            `selection` of the configuration as far as it is the scorer's.
+
     Raises:
         ConfigError: a value out of range.
     """
@@ -96,6 +100,8 @@ class Scorer:
         }
         if problems := list(setting_problems(settings)):
             raise ConfigError("scorer: " + "; ".join(problems))
+        self.also = c.check_also(also)
+        self.settings = settings | {"also_score": sorted(self.also)}
         if content == "auto":
             # In a fixed grammar the facts miss what tells "47 is before 60" from "47 is after 60".
             content = "text" if isinstance(task, CheckableTask) else "facts"
@@ -108,7 +114,6 @@ class Scorer:
         self.content = content
         self.cluster_distance = cluster_distance
         self.guided_fraction = guided_fraction
-        self.also = c.check_also(also)
         self.passes = Passes(
             student,
             seed=seed,

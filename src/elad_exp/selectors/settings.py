@@ -76,10 +76,19 @@ def guided_size(n: int, fraction: float) -> int:
     return math.ceil(round(n * fraction, 9))
 
 
+def chosen_among(selector: Selector, among: str) -> tuple[str, ...]:
+    """What `selection.among` may be for a selector, `among` if that does not matter; for one that
+    is wrapped around another what it may be for the other.
+    """
+    inner: Selector | None = getattr(selector, "inner", None)
+    if inner is not None:
+        return chosen_among(inner, among)
+    return getattr(selector, "among", (among,))
+
+
 def check_among(selector: Selector, among: str) -> None:
     """Raises ConfigError where a selector is for other candidates than `selection.among` says."""
-    wanted: tuple[str, ...] = getattr(selector, "among", (among,))
-    if among not in wanted:
+    if among not in (wanted := chosen_among(selector, among)):
         raise ConfigError(
             f"selection.among={among}: selector={selector.name} chooses of what is annotated; set "
             f"selection.among={' or '.join(wanted)}"

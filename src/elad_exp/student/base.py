@@ -19,6 +19,7 @@ from elad_exp.student.batches import Batches
 from elad_exp.student.generated import Generated
 from elad_exp.student.precision import choose_dtype, for_inference
 from elad_exp.student.steps import TokenTexts, with_uncertainty
+from elad_exp.student.version import weights_version
 from elad_exp.types import Explanation, Sample
 
 Item = tuple[Sample, tuple[str, ...]]
@@ -117,6 +118,10 @@ class InferenceBase:
                 yield self._ready
             finally:
                 self._ready = None
+
+    def version(self) -> str:
+        """See `protocols.Student`."""
+        return weights_version(self.model)
 
     # -- counting ----------------------------------------------------------------------------
 
