@@ -286,7 +286,7 @@ def test_scores_of_an_earlier_version_are_ranked_as_far_as_they_go(
     [
         (["--selector", "entropy"], "selector=entropy: there is no such option"),
         (["--selector", "elad", "weight.inter=2"], "selector.weight"),
-        (["--selector", "elad", "weights.inter=0"], "positive finite"),
+        (["--selector", "elad", "weights.inter=0"], "write '~selector.weights.inter' ('~w"),
         (["--selector", "subsample", "fraction=2"], "fraction=2; allowed"),
         (["--selector", "vote_k", "share=no"], "VoteK: "),
         (["--selector", "elad", "--round", "7"], "has scores of rounds 1, 2"),

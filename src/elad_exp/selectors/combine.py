@@ -61,7 +61,8 @@ class WeightedSum(ScoreSelector):
             if not number or not math.isfinite(weight) or weight <= 0:
                 raise ConfigError(
                     f"selector {name}: weight {weight!r} of {component}; allowed: positive finite "
-                    "numbers. Leave a component out instead of weighting it 0."
+                    "numbers. To leave it out, write '~selector.weights."
+                    f"{component}' ('~weights.{component}' for elad-exp select)."
                 )
         # Sorted, so that the order in a configuration file cannot change a rounding error.
         total = math.fsum(weights.values())
