@@ -38,6 +38,7 @@ from elad_exp.selectors.shots import first_query
 from elad_exp.student.built import Asked, Built
 from elad_exp.student.module import StudentModule
 from elad_exp.student.precision import choose_dtype
+from elad_exp.student.sentences import SentenceEncoder
 from elad_exp.studied import AMONG
 from elad_exp.teachers.annotator import Annotator, PoolAnnotator
 from elad_exp.teachers.metered import MeteredTeacher
@@ -211,7 +212,11 @@ class Assembly:
         if "bald" in selector.needs | check_also(also):  # refused if there is no dropout
             engine.dropout_distributions([(splits.pool[0], ())], passes=2, seed=config.seed)
         encoder = student.encoder(task, train_on=config.optim.train_on)
-        rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder)
+        sentences = None
+        if config.selection.content_encoder == "minilm":
+            sentences = SentenceEncoder(beside=student.model, poll=self.interrupted)
+            student.assets.append(sentences.asset)
+        rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder, sentences)
         teacher.annotated = lambda: [a.sample for a in rounds.pool.labelled]
         if isinstance(teacher.annotator, PoolAnnotator):
             warnings += teacher.annotator.serve(splits.pool, lambda: rounds.pool.labelled)
@@ -294,6 +299,7 @@ class Assembly:
         selector: Selector,
         rules: Sequence[StoppingRule],
         encoder: Encoder,
+        sentences: SentenceEncoder | None,
     ) -> Rounds:
         config = self.config
         selection = config.selection
@@ -305,6 +311,7 @@ class Assembly:
                 task,
                 engine,
                 **scorer_options(selection),
+                encoder=sentences.embed if sentences else None,
                 on_phase=lambda *_: self.interrupted(),
                 seed=config.seed,
             ),

@@ -84,7 +84,8 @@ class SelectionConfig:
     intra: str = "truncate"
     inter_from: str = "root"
     content: str = "auto"
-    cluster_distance: float = 0.15
+    content_encoder: str = "student"
+    cluster_distance: float | None = None
     dropout_passes: int = 8
     guided_fraction: float = 1.0
     also_score: Any = field(default_factory=list)  # a component, several, or `all`

@@ -11,7 +11,7 @@ ROOT = Path(elad_exp.__file__).parent
 LAYERS = [
     {"types", "protocols", "errors", "rng", "clock", "entities"},
     {"assets", "f1", "metrics", "budget"},
-    {"tasks", "data", "selectors", "teachers", "stopping", "lines", "drift", "studied"},
+    {"tasks", "data", "selectors", "teachers", "stopping", "lines", "drift", "studied", "scored"},
     {"rounds"},
     {"student", "callbacks", "reporting", "rundir", "console", "signals"},
     {

@@ -277,6 +277,8 @@ def test_hook_may_stop_before_a_pass():
         {"inter_from": "x"},
         {"content": "x"},
         {"cluster_distance": 2.1},
+        {"content": "cluster", "content_encoder": "x"},
+        {"content_encoder": "minilm"},
         {"dropout_passes": 1},
         {"guided_fraction": 0.0},
         {"guided_fraction": 1.1},
@@ -284,7 +286,7 @@ def test_hook_may_stop_before_a_pass():
     ],
 )
 def test_bad_options_are_refused(bad):
-    (name,) = bad
+    name = list(bad)[-1]
     told = {"also": "component 'x'", "k": "samples"}.get(name, name)
     with pytest.raises(ConfigError, match=told):
         Scorer(FakeTask(), FakeStudent(), seed=0, **bad)

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from elad_exp.selectors.content import by_key, by_meaning, facts, step_content, whole_text
+from elad_exp.selectors.content import by_facts, by_meaning, by_text, step_content
 from elad_exp.types import Choice, Explanation, Sample
+
+QUESTION = Sample("q", "Is Ada older than Bo?")
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,7 @@ from elad_exp.types import Choice, Explanation, Sample
     ],
 )
 def test_facts_agree(one, other):
-    assert facts(one) == facts(other)
+    assert len(set(by_facts(QUESTION, [one, other])([one, other]))) == 1
 
 
 @pytest.mark.parametrize(
@@ -33,20 +35,33 @@ def test_facts_agree(one, other):
     ],
 )
 def test_facts_differ(one, other):
-    assert facts(one) != facts(other)
+    assert len(set(by_facts(QUESTION, [one, other])([one, other]))) == 2
+
+
+def test_a_capital_that_opens_a_sentence_is_no_fact_by_itself():
+    def apart(*texts, asked="Is it so?", more=()):
+        return len(set(by_facts(Sample("q", asked), [*texts, *more])(texts)))
+
+    assert apart("People need water.", "People need food.") == 2
+    # A name, if it stands capitalised inside a sentence of the question or of another step ...
+    assert apart("Ada lives.", "Ada is not dead. Ada lives", asked="Is Ada dead?") == 2
+    assert apart("Ada is alive.", "Ada lives.", asked="Is Ada alive?") == 1
+    assert apart("Ada is alive.", "Ada lives.", more=["So Ada wins"]) == 1
+    # ... no name, if it stands there in lower case ...
+    assert apart("Legs: 3.", "It has 3 legs.") == 1
+    # ... else it tells apart what other facts do not.
+    assert apart("Ada has 3.", "Bo has 3.") == 2
 
 
 def test_step_content_aligns_steps_and_counts_the_missing():
     ada, bo = "Ada is 3.", "Bo is 4."
     agree = [Explanation.of([ada, bo], "yes")] * 2
     half = [Explanation.of([ada, bo], "yes"), Explanation.of(["Ada equals 3."], "no")]
-    assert step_content(agree, by_key(facts)) == 0
-    assert step_content(half, by_key(facts)) == pytest.approx(math.log(2) / 2)
-    assert step_content(half, by_key(whole_text)) == pytest.approx(math.log(2))
-    assert step_content([Explanation.of([], "yes")] * 2, by_key(facts)) is None
-
-
-QUESTION = Sample("q", "Is Ada older than Bo?")
+    group = by_facts(QUESTION, [ada, bo, "Ada equals 3."])
+    assert step_content(agree, group) == 0
+    assert step_content(half, group) == pytest.approx(math.log(2) / 2)
+    assert step_content(half, by_text) == pytest.approx(math.log(2))
+    assert step_content([Explanation.of([], "yes")] * 2, by_text) is None
 
 
 def at(degrees):

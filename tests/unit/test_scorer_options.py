@@ -8,6 +8,7 @@ import pytest
 from elad_exp.errors import ConfigError, EladError
 from elad_exp.protocols import ComparingTask
 from elad_exp.selectors.components import CLOSED_ONLY, COMPONENTS, SAMPLED, supported
+from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.settings import check_needs, guided_size
 from elad_exp.tasks.reasoning import ReasoningTask
 from elad_exp.types import Explanation, Sample, Step
@@ -148,6 +149,30 @@ def test_content_by_cluster_asks_where_the_steps_lie_once():
     assert seen == {"sampled": 10, "steps": 4}
     (by_text,) = score(Paraphrases(), samples(1), "step_content", content="text")
     assert by_text.scores["step_content"] == pytest.approx(math.log(4))
+
+
+def test_a_sentence_encoder_says_where_steps_lie_in_place_of_the_student():
+    def by_length(texts):
+        return np.array([[len(t) == 14, len(t) != 14] for t in texts], np.float32)
+
+    by_encoder = {"content": "cluster", "content_encoder": "minilm"}
+    student = Paraphrases()
+    (found,) = score(student, samples(1), "step_content", **by_encoder, encoder=by_length)
+    apart = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    assert found.scores["step_content"] == pytest.approx(apart)
+    assert "embed" not in [call[0] for call in student.calls]
+    with pytest.raises(ValueError, match="without an encoder"):
+        score(student, samples(1), **by_encoder)
+
+
+def test_each_encoder_has_its_own_cut():
+    def settings(**options):
+        return Scorer(FakeTask(), FakeStudent(), seed=0, content="cluster", **options).settings
+
+    minilm = {"content_encoder": "minilm", "encoder": FakeStudent().embed}
+    assert settings()["cluster_distance"] == 0.15
+    assert settings(**minilm)["cluster_distance"] == 0.25
+    assert settings(**minilm, cluster_distance=0.1)["cluster_distance"] == 0.1
 
 
 def test_explanations_without_steps_lie_nowhere():

@@ -33,13 +33,13 @@ class Reading:
         same: When two answers are one vote.
         intra: `truncate` or `remove`.
         inter_from: `root` or `prefixes`.
-        grouping: Which steps of the explanations of a sample assert the same.
+        grouping: Which steps of the explanations drawn for a sample assert the same.
     """
 
     same: Same
     intra: str
     inter_from: str
-    grouping: Callable[[Sample], Grouping]
+    grouping: Callable[[Evidence], Grouping]
 
     def columns(
         self, evidence: Sequence[Evidence], names: frozenset[str]
@@ -59,8 +59,8 @@ class Reading:
             "intra": self._intra,
             "inter": self._inter,
             "self_consistency": lambda e: c.self_consistency(self._votes(e, e.sampled)),
-            "step_content": lambda e: step_content(e.sampled, self.grouping(e.sample)),
-            "step_content_sum": lambda e: step_content_sum(e.sampled, self.grouping(e.sample)),
+            "step_content": lambda e: step_content(e.sampled, self.grouping(e)),
+            "step_content_sum": lambda e: step_content_sum(e.sampled, self.grouping(e)),
             "answer_entropy": self._of_answers(c.entropy),
             "least_confidence": self._of_answers(c.least_confidence),
             "margin": self._of_answers(c.margin),

@@ -1,8 +1,8 @@
 """What the steps of sampled explanations assert, and how far the samples differ in it.
 
 Steps are aligned by their index, and those of one index put into groups of the same assertion, by
-a `Grouping`: `by_key(facts)` (equal numbers, names and negations), `by_key(whole_text)` (equal
-text), or `by_meaning` (near in the student's hidden states, numbers, names and negations equal).
+a `Grouping`: `by_facts` (equal numbers, names and negations), `by_text` (equal text), or
+`by_meaning` (near for the student or a sentence encoder, numbers, names and negations equal).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ Grouping = Callable[[Sequence[str]], Sequence[Hashable]]
 """A symbol for each of the texts that stand at one index; equal symbols assert the same."""
 
 CONTENTS = ("auto", "text", "facts", "cluster")
+ENCODERS = {"student": 0.15, "minilm": 0.25}
+"""Who says where steps lie, and the cut that goes with it, see benchmarks/content."""
 
 # Capitalised where they open a sentence, without being names.
 _FUNCTION_WORDS_TEXT = """
@@ -38,27 +40,49 @@ _TOKEN = re.compile(_NUMBER + r"|[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _SENTENCE_END = (".", "!", "?", ":")
 
 
-def facts(text: str) -> tuple[str, ...]:
+def facts(
+    text: str, *, names: Collection[str] = (), words: Collection[str] = ()
+) -> tuple[str, ...]:
     """What a step asserts, for comparing steps: its numbers, capitalised words and negations.
 
     In order of mention, so that "Ada is older than Bo" differs from its converse; digit grouping
     and trailing zeros do not matter. A step with no number or name is its normalised text.
+
+    A capitalised word that opens a sentence may owe its capital to that. It counts as a name if it
+    is one of `names`, not if it is one of `words`; else it tells steps apart but is no fact by
+    itself: "People need water" is its text.
+
+    Args:
+        text: The step.
+        names: Case-folded words that stand capitalised inside a sentence elsewhere.
+        words: Words that stand in lower case elsewhere.
     """
-    found = [symbol for _, symbol in _mentions(text)]
-    return tuple(found) if set(found) - {"not"} else (normalise(text),)
+    found, sure = [], False
+    for match, symbol in _mentions(text):
+        doubtful = _opens(match) and symbol != "not" and symbol not in names
+        if doubtful and symbol in words:
+            continue
+        found.append(symbol)
+        sure |= not doubtful and symbol != "not"
+    return tuple(found) if sure else (normalise(text),)
 
 
-def whole_text(text: str) -> tuple[str, ...]:
-    """The normalised text: for tasks whose steps follow a fixed grammar."""
-    return (normalise(text),)
+def by_facts(sample: Sample, steps: Iterable[str]) -> Grouping:
+    """Texts with equal `facts` assert the same; names and words are looked for in the question,
+    its choices and all `steps` of its explanations.
+    """
+    known = [*_asked(sample), *set(steps)]
+    names = {name for text in known for name in _inner_names(text)}
+    tokens = {match.group() for text in known for match in _TOKEN.finditer(text)}
+    words = {token for token in tokens if token[0].islower()}
+    return lambda texts: [facts(text, names=names, words=words) for text in texts]
 
 
-CONTENT_KEYS: dict[str, Callable[[str], tuple[str, ...]]] = {"facts": facts, "text": whole_text}
-
-
-def by_key(key: Callable[[str], Hashable]) -> Grouping:
-    """Texts with equal keys assert the same."""
-    return lambda texts: [key(text) for text in texts]
+def by_text(texts: Sequence[str]) -> Sequence[Hashable]:
+    """Texts that are equal but for case and space assert the same: for tasks whose steps follow a
+    fixed grammar.
+    """
+    return [normalise(text) for text in texts]
 
 
 def by_meaning(sample: Sample, vectors: Mapping[str, Vector], *, distance: float) -> Grouping:
@@ -69,9 +93,9 @@ def by_meaning(sample: Sample, vectors: Mapping[str, Vector], *, distance: float
     mention, are clustered apart from each other. A capitalised word that opens a sentence is a
     name only if it stands capitalised inside one too: in the question or in one of the texts.
 
-    What a small student's hidden states tell apart is topics, not claims: for SmolLM2-135M, seven
-    hand-written pairs of paraphrases lay 0.06 to 0.17 apart, seven pairs of different claims about
-    one thing 0.00 to 0.14, two about different things 0.19 and 0.20.
+    What an encoder tells apart is subjects, not claims: by the hidden states of SmolLM2-135M
+    different claims about one thing lie nearer to each other than paraphrases do, and those of
+    all-MiniLM-L6-v2 hardly tell the two apart (benchmarks/content).
 
     Args:
         sample: the question that the texts explain.
@@ -80,8 +104,7 @@ def by_meaning(sample: Sample, vectors: Mapping[str, Vector], *, distance: float
     """
 
     def group(texts: Sequence[str]) -> list[Hashable]:
-        asked = [sample.question, *(choice.text for choice in sample.choices)]
-        names = {name for text in [*asked, *texts] for name in _inner_names(text)}
+        names = {name for text in [*_asked(sample), *texts] for name in _inner_names(text)}
         apart: dict[tuple[str, ...], list[str]] = {}
         for text in sorted(set(texts)):
             apart.setdefault(_named(text, names), []).append(text)
@@ -92,6 +115,10 @@ def by_meaning(sample: Sample, vectors: Mapping[str, Vector], *, distance: float
         return [symbols[text] for text in texts]
 
     return group
+
+
+def _asked(sample: Sample) -> list[str]:
+    return [sample.question, *(choice.text for choice in sample.choices)]
 
 
 def _clusters(vectors: Sequence[Vector], distance: float) -> list[int]:

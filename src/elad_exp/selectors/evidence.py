@@ -12,7 +12,7 @@ from elad_exp.protocols import Student
 from elad_exp.rng import derive_seed
 from elad_exp.selectors import components as c
 from elad_exp.selectors.content import Vector
-from elad_exp.selectors.place import embedded
+from elad_exp.selectors.place import Embed, embedded
 from elad_exp.types import Explanation, Sample
 
 logger = logging.getLogger(__name__)
@@ -200,13 +200,13 @@ class Passes:
         too_long = sum(not found.dropped for found in evidence)
         _tell_too_long("answers under dropout", too_long, len(evidence))
 
-    def vectors(self, evidence: Sequence[Evidence]) -> dict[str, Vector]:
-        """Where the student has the different steps of the sampled explanations."""
+    def vectors(self, evidence: Sequence[Evidence], embed: Embed) -> dict[str, Vector]:
+        """Where an encoder, or the student, has the different steps of the sampled explanations."""
         texts = sorted({text for found in evidence for e in found.sampled for text in e.texts})
         if not texts:
             return {}
         self.begin("steps", len(texts))
-        return dict(zip(texts, embedded(self.student, texts), strict=True))
+        return dict(zip(texts, embedded(embed, texts), strict=True))
 
     def begin(self, phase: str, items: int) -> None:
         logger.debug("scoring, %s pass: %d items", phase, items)

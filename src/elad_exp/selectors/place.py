@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ NEIGHBOURS = 10
 _ROWS = 1024  # of distances at a time
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
+Embed = Callable[[Sequence[str]], Floats]
+"""`Student.embed`, or what does the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,13 @@ class Place:
     near: tuple[float, ...]
 
 
-def embedded(student: Student, texts: Sequence[str]) -> Floats:
-    """(texts, width): where the student has them, length 1.
+def embedded(embed: Embed, texts: Sequence[str]) -> Floats:
+    """(texts, width): where the student, or an encoder, has them, length 1.
 
     Raises:
         EladError: they are not finite.
     """
-    found = student.embed(texts)
+    found = embed(texts)
     if not np.isfinite(found).all():
         raise EladError(
             "the student's hidden states are not finite: training has diverged; lower the "
@@ -53,7 +55,7 @@ def places(
 
     Cost: a forward pass over every sample and every labelled question.
     """
-    vectors = embedded(student, [task.prompt(s) for s in [*samples, *labelled]])
+    vectors = embedded(student.embed, [task.prompt(s) for s in [*samples, *labelled]])
     nearest = nearest_distances(vectors[: len(samples)], vectors[len(samples) :], NEIGHBOURS)
     return [
         Place(tuple(row.astype(np.float16).tolist()), tuple(np.round(near, 6).tolist()))

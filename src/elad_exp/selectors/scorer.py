@@ -14,9 +14,9 @@ from elad_exp.protocols import CheckableTask, Student, Task
 from elad_exp.rng import generator
 from elad_exp.selectors import components as c
 from elad_exp.selectors.columns import Reading, sameness
-from elad_exp.selectors.content import CONTENT_KEYS, Grouping, by_key, by_meaning
+from elad_exp.selectors.content import ENCODERS, Grouping, by_facts, by_meaning, by_text
 from elad_exp.selectors.evidence import Evidence, Passes
-from elad_exp.selectors.place import Place, places
+from elad_exp.selectors.place import Embed, Place, places
 from elad_exp.selectors.settings import guided_size, setting_problems
 from elad_exp.types import Candidate, Sample
 
@@ -54,7 +54,11 @@ class Scorer:
             and negations) suits free text, `text` (equal normalised text) a fixed grammar,
             `cluster` is `content.by_meaning`. `auto` is `text` for tasks whose steps a program can
             check, else `facts`.
-        cluster_distance: of `cluster`: mean cosine distance up to which steps mean the same.
+        content_encoder: of `cluster`: `student`, whose hidden states say where steps lie, or
+            `minilm`, a sentence encoder.
+        encoder: of `cluster` with `minilm`: where texts lie, as `Student.embed` says it.
+        cluster_distance: of `cluster`: mean cosine distance up to which steps mean the same; null
+            takes that of the encoder, see `content.ENCODERS`.
         dropout_passes: dropout masks of `bald`, at least 2.
         guided_fraction: share of the candidates that get samples, above 0 and at most 1.
         also: components to compute besides what the selector needs, `all` for all that task and
@@ -82,7 +86,9 @@ class Scorer:
         intra: str = "truncate",
         inter_from: str = "root",
         content: str = "auto",
-        cluster_distance: float = 0.15,
+        content_encoder: str = "student",
+        encoder: Embed | None = None,
+        cluster_distance: float | None = None,
         dropout_passes: int = 8,
         guided_fraction: float = 1.0,
         also: str | Iterable[str] = (),
@@ -94,13 +100,18 @@ class Scorer:
             "intra": intra,
             "inter_from": inter_from,
             "content": content,
+            "content_encoder": content_encoder,
             "cluster_distance": cluster_distance,
             "dropout_passes": dropout_passes,
             "guided_fraction": guided_fraction,
         }
         if problems := list(setting_problems(settings)):
             raise ConfigError("scorer: " + "; ".join(problems))
+        if content_encoder != "student" and encoder is None:
+            raise ValueError(f"content_encoder={content_encoder} without an encoder")
         self.also = c.check_also(also)
+        if cluster_distance is None:
+            cluster_distance = settings["cluster_distance"] = ENCODERS[content_encoder]
         self.settings = settings | {"also_score": sorted(self.also)}
         if content == "auto":
             # In a fixed grammar the facts miss what tells "47 is before 60" from "47 is after 60".
@@ -112,6 +123,7 @@ class Scorer:
         self.intra = intra
         self.inter_from = inter_from
         self.content = content
+        self.embed = student.embed if encoder is None else encoder
         self.cluster_distance = cluster_distance
         self.guided_fraction = guided_fraction
         self.passes = Passes(
@@ -245,12 +257,13 @@ class Scorer:
 
     def _grouping(
         self, evidence: Sequence[Evidence], names: frozenset[str]
-    ) -> Callable[[Sample], Grouping]:
+    ) -> Callable[[Evidence], Grouping]:
         if self.content == "cluster":
-            vectors = self.passes.vectors(evidence) if names & c.CONTENT else {}
-            return lambda sample: by_meaning(sample, vectors, distance=self.cluster_distance)
-        by_content = by_key(CONTENT_KEYS[self.content])
-        return lambda _: by_content
+            vectors = self.passes.vectors(evidence, self.embed) if names & c.CONTENT else {}
+            return lambda e: by_meaning(e.sample, vectors, distance=self.cluster_distance)
+        if self.content == "facts":
+            return lambda e: by_facts(e.sample, (t for drawn in e.sampled for t in drawn.texts))
+        return lambda _: by_text
 
     def _screened(
         self,

@@ -9,17 +9,24 @@ from typing import Any
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector, Task
 from elad_exp.selectors.components import CLOSED_ONLY, check_also, check_components, supported
-from elad_exp.selectors.content import CONTENTS
+from elad_exp.selectors.content import CONTENTS, ENCODERS
 from elad_exp.types import Sample
 
 INTRA = ("truncate", "remove")
 INTER_FROM = ("root", "prefixes")
 
+_CHOICES = {
+    "intra": INTRA,
+    "inter_from": INTER_FROM,
+    "content": CONTENTS,
+    "content_encoder": tuple(ENCODERS),
+}
 _SAME = (
     "temperature",
     "intra",
     "inter_from",
     "content",
+    "content_encoder",
     "cluster_distance",
     "dropout_passes",
     "guided_fraction",
@@ -56,11 +63,17 @@ def setting_problems(settings: Mapping[str, Any]) -> Iterator[str]:
     heat = settings["temperature"]
     if not (heat > 0 and math.isfinite(heat)):
         yield f"temperature={heat}: at 0 all samples are equal; must be above 0, e.g. 1.0"
-    for name, allowed in {"intra": INTRA, "inter_from": INTER_FROM, "content": CONTENTS}.items():
+    for name, allowed in _CHOICES.items():
         if settings[name] not in allowed:
             yield f"{name}={settings[name]}: choose {', '.join(allowed)}"
-    if not 0 <= settings["cluster_distance"] <= 2:
-        yield f"cluster_distance={settings['cluster_distance']}: a cosine distance is from 0 to 2"
+    encoder, distance = settings["content_encoder"], settings["cluster_distance"]
+    if encoder != "student" and settings["content"] != "cluster":
+        yield (
+            f"content_encoder={encoder}: with content={settings['content']} no encoder is asked; "
+            "set content=cluster as well, or leave the encoder out"
+        )
+    if distance is not None and not 0 <= distance <= 2:
+        yield f"cluster_distance={distance}: a cosine distance is from 0 to 2"
     if settings["dropout_passes"] < 2:
         yield f"dropout_passes={settings['dropout_passes']}: must be at least 2, or none disagree"
     if not 0 < settings["guided_fraction"] <= 1:
