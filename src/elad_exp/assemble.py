@@ -10,13 +10,13 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from elad_exp.budget.budget import Limits, require_one
+from elad_exp.budget.pricing import unpriced
 from elad_exp.budget.store import Store
 from elad_exp.building import build, complete
-from elad_exp.callbacks.build import build_callbacks
+from elad_exp.callbacks.build import build_callbacks, build_trainer
 from elad_exp.callbacks.checkpoint import StreamedCheckpoint
 from elad_exp.callbacks.loggers import Progress, RoundLog, Sink
 from elad_exp.callbacks.stopping import Stopping
@@ -33,7 +33,13 @@ from elad_exp.rundir import RunDirectory
 from elad_exp.selectors.components import OF_STEPS, check_also
 from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
-from elad_exp.selectors.settings import check_among, check_needs, scorer_options, scoring_problems
+from elad_exp.selectors.settings import (
+    check_among,
+    check_dropout,
+    check_needs,
+    scorer_options,
+    scoring_problems,
+)
 from elad_exp.selectors.shots import first_query
 from elad_exp.student.built import Asked, Built
 from elad_exp.student.module import StudentModule
@@ -209,8 +215,8 @@ class Assembly:
         splits, warnings = drop_too_long(splits, engine.fits)
         warnings = [*student.warnings, *warnings]
         warnings += whole_pool_warning(len(splits.pool), config.selection.candidates)
-        if "bald" in selector.needs | check_also(also):  # refused if there is no dropout
-            engine.dropout_distributions([(splits.pool[0], ())], passes=2, seed=config.seed)
+        wanted = check_also(also)
+        warnings += check_dropout(engine, task, splits.pool[0], needs=selector.needs, also=wanted)
         encoder = student.encoder(task, train_on=config.optim.train_on)
         sentences = None
         if config.selection.content_encoder == "minilm":
@@ -218,6 +224,7 @@ class Assembly:
             student.assets.append(sentences.asset)
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder, sentences)
         teacher.annotated = lambda: [a.sample for a in rounds.pool.labelled]
+        warnings += unpriced(teacher.annotator.model, teacher.annotator.info)
         if isinstance(teacher.annotator, PoolAnnotator):
             warnings += teacher.annotator.serve(splits.pool, lambda: rounds.pool.labelled)
         module = StudentModule(
@@ -386,13 +393,3 @@ def check_steps(student: Built, optim: DictConfig, selector: Selector) -> None:
                 f"optim.{key}={optim[key]}: this student labels texts and writes no steps; set "
                 f"optim.{key}={without}"
             )
-
-
-def build_trainer(*, accelerator: str, precision: str, **given: Any) -> L.Trainer:
-    """The trainer; a device or precision that this machine lacks is the user's error."""
-    try:
-        return L.Trainer(accelerator=accelerator, precision=precision, **given)  # type: ignore[arg-type]
-    except (MisconfigurationException, ValueError) as error:
-        raise ConfigError(
-            f"trainer.accelerator={accelerator}, trainer.precision={precision}: {error}"
-        ) from error

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from elad_exp.budget.pricing import is_unpriced
 from elad_exp.types import StopReason
 
 
@@ -53,10 +54,12 @@ def spending(record: Mapping[str, Any], unknown: str) -> str:
     """
     spent, paid = record["spent"], record["paid"]
     digits = _digits(spent["usd"])
+    dollars = f"${spent['usd']:.{digits}f} (paid ${paid['usd']:.{digits}f})"
+    if is_unpriced(record["teacher"] or {}):
+        dollars = "dollars not counted"
     return (
         f"spent     {spent['annotations']} annotations, {spent['tokens']} teacher tokens, "
-        f"${spent['usd']:.{digits}f} (paid ${paid['usd']:.{digits}f}) in "
-        f"{record['wall_s']:.0f} s{f'; {unknown}' if unknown else ''}"
+        f"{dollars} in {record['wall_s']:.0f} s{f'; {unknown}' if unknown else ''}"
     )
 
 

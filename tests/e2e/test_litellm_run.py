@@ -17,6 +17,8 @@ from elad_exp.plan.costs import RoundPlan
 from elad_exp.plan.tell import plan
 from elad_exp.rundir import read_lines
 from elad_exp.teachers.litellm import count_tokens
+from elad_exp.teachers.llm import LanguageModelTeacher
+from elad_exp.types import Usage
 from tests.helpers_litellm import QUIET
 from tests.helpers_main import TINY, main, result, run, tree
 from tests.helpers_openai import Server, serve
@@ -78,6 +80,26 @@ def test_a_run_over_http_costs_what_its_plan_says(
         assert part.annotations == asked
         assert tokens < part.most.tokens
         assert tokens == pytest.approx(part.expected.tokens, rel=0.2 if mode == "single" else 0.6)
+
+
+def test_a_price_that_nobody_knows_is_told_and_is_not_zero(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    priced = ("teacher.prompt_usd", "teacher.completion_usd", "budget.max_usd")
+    overrides = [x for x in teacher(server, "single") if not x.startswith(priced)]
+    assert run(tmp_path / "run", *overrides, "schedule.rounds=1") == 0
+    found, shown = result(tmp_path / "run"), capsys.readouterr().out
+    assert found["teacher"]["price"] is None
+    assert found["spent"]["tokens"] > 0
+    (warning,) = [x for x in found["warnings"] if "price" in x]
+    assert "openai/scripted has no known price" in warning
+    assert f"warning   {warning}" in shown
+    assert "dollars not counted" in shown
+    assert "$" not in shown.replace(warning, "")
+    planned(overrides)
+    again = LanguageModelTeacher.of(instantiate(compose_config(TINY).dataset), found["teacher"])
+    assert again.info["price"] is None
+    assert again.priced(Usage(3, 4, 1.0)) == Usage(3, 4, 0.0)
 
 
 def test_a_plan_writes_nothing_and_needs_no_key(

@@ -9,7 +9,7 @@ from elad_exp.errors import ConfigError, EladError
 from elad_exp.protocols import ComparingTask
 from elad_exp.selectors.components import CLOSED_ONLY, COMPONENTS, SAMPLED, supported
 from elad_exp.selectors.scorer import Scorer
-from elad_exp.selectors.settings import check_needs, guided_size
+from elad_exp.selectors.settings import check_dropout, check_needs, guided_size
 from elad_exp.tasks.reasoning import ReasoningTask
 from elad_exp.types import Explanation, Sample, Step
 from tests.unit.scorer_toys import FakeStudent, FakeTask, samples, score
@@ -199,6 +199,7 @@ class NoDropout(FakeStudent):
 
 
 def test_a_student_without_dropout_has_no_bald(caplog):
+    caplog.set_level("INFO")
     with pytest.raises(ConfigError, match="no dropout here"):
         score(NoDropout(), samples(2), "bald")
     with pytest.raises(ConfigError, match="no dropout here"):
@@ -206,6 +207,22 @@ def test_a_student_without_dropout_has_no_bald(caplog):
     (found,) = score(NoDropout(), samples(1), also="all")
     assert found.scores.keys() == COMPONENTS - {"bald"}
     assert "leaves out bald: no dropout here" in caplog.text
+
+
+def test_that_bald_is_left_out_is_told_at_the_start():
+    def told(needs=(), also=(), student=None, question="Is it?", task=None):
+        (sample,) = samples(1, question)
+        sets = {"needs": frozenset(needs), "also": frozenset(also)}
+        return check_dropout(student or NoDropout(), task or FakeTask(), sample, **sets)
+
+    assert told(also=["all"]) == ["selection.also_score=all leaves out bald: no dropout here"]
+    assert told(also=["all"], student=FakeStudent()) == []
+    assert told(also=["all"], question=OPEN) == []  # where it is not asked for
+    assert told(also=["inter"]) == []
+    for named in ({"needs": ["bald"]}, {"also": ["bald", "all"]}):
+        assert told(**named, student=FakeStudent()) == []
+        with pytest.raises(ConfigError, match="no dropout here"):
+            told(**named)
 
 
 # -- features --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import importlib
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,24 @@ def _fee_per_request(model: str, entry: dict[str, Any]) -> bool:
     searches = entry.get("litellm_provider") == "perplexity" or "-search" in model
     fee = entry.get("input_cost_per_request")
     return bool(fee or (searches and entry.get("search_context_cost_per_query")))
+
+
+def is_unpriced(teacher: Mapping[str, Any]) -> bool:
+    """Whether a teacher's `info`, or what `result.json` says of it, has a price that nobody knows.
+
+    Teachers that are no language models have no price at all.
+    """
+    return "price" in teacher and teacher["price"] is None
+
+
+def unpriced(model: str, info: Mapping[str, Any]) -> list[str]:
+    """A warning where the teacher by `model`, of which `info` is known, has no known price."""
+    if not is_unpriced(info):
+        return []
+    return [
+        f"the model {model} has no known price: dollars are not counted, and $0.00 does not mean "
+        "that it is free. Set teacher.prompt_usd and teacher.completion_usd (0 if it is)"
+    ]
 
 
 def require_price(model: str, price: Price | None, limits: Limits) -> Price:

@@ -1,11 +1,13 @@
-"""The callbacks of a run, in the one order that works."""
+"""The callbacks of a run, in the one order that works, and its trainer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from elad_exp.callbacks.annotation import Annotation
@@ -75,3 +77,13 @@ def build_callbacks(
         *extra,
         RoundCheckpoint(checkpoints),
     ]
+
+
+def build_trainer(*, accelerator: str, precision: str, **given: Any) -> L.Trainer:
+    """The trainer; a device or precision that this machine lacks is the user's error."""
+    try:
+        return L.Trainer(accelerator=accelerator, precision=precision, **given)  # type: ignore[arg-type]
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigError(
+            f"trainer.accelerator={accelerator}, trainer.precision={precision}: {error}"
+        ) from error

@@ -10,6 +10,7 @@ calls that fail and are made again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from elad_exp.assemble import check_steps
 from elad_exp.assets import store_path
 from elad_exp.budget.budget import Limits
+from elad_exp.budget.pricing import unpriced
 from elad_exp.building import build, complete
 from elad_exp.data.fitting import drop_too_long
 from elad_exp.errors import ConfigError
@@ -38,6 +40,8 @@ from elad_exp.student.build_encoder import BuiltEncoder
 from elad_exp.student.speed import Speeds, measure
 from elad_exp.teachers.annotator import Annotator, LessonAnnotator, PoolAnnotator
 from elad_exp.types import QueryItem
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class Planner:
         splits = task.load()
         teacher: Annotator = complete(config.teacher, task=task, gold=splits.gold, seed=config.seed)
         teacher.check_price(limits)
+        for text in unpriced(teacher.model, teacher.info):
+            log.warning(text)
         if isinstance(teacher, PoolAnnotator):
             teacher.serve(splits.pool, tuple)
         selector: Selector = build(config.selector)

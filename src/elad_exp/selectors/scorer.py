@@ -227,7 +227,7 @@ class Scorer:
             except ConfigError as error:
                 if c.DROPOUT & (needs | self.also):
                     raise
-                logger.warning("selection.also_score=all leaves out bald: %s", error)
+                logger.info("selection.also_score=all leaves out bald: %s", error)
                 names -= c.DROPOUT
         self._read(evidence, names, rows)
 

@@ -7,8 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from elad_exp.errors import ConfigError
-from elad_exp.protocols import Selector, Task
-from elad_exp.selectors.components import CLOSED_ONLY, check_also, check_components, supported
+from elad_exp.protocols import Selector, Student, Task
+from elad_exp.selectors.components import (
+    ALL,
+    CLOSED_ONLY,
+    DROPOUT,
+    check_also,
+    check_components,
+    supported,
+)
 from elad_exp.selectors.content import CONTENTS, ENCODERS
 from elad_exp.types import Sample
 
@@ -106,6 +113,33 @@ def check_among(selector: Selector, among: str) -> None:
             f"selection.among={among}: selector={selector.name} chooses of what is annotated; set "
             f"selection.among={' or '.join(wanted)}"
         )
+
+
+def check_dropout(
+    student: Student, task: Task, sample: Sample, *, needs: frozenset[str], also: frozenset[str]
+) -> list[str]:
+    """Warnings where `selection.also_score=all` has to leave out `bald`, which needs dropout.
+
+    Args:
+        student: It is asked about `sample`.
+        task: The task.
+        sample: One of its questions.
+        needs: Of the selector.
+        also: See `check_also`.
+
+    Raises:
+        ConfigError: `bald` is asked for by name, and the student has no dropout.
+    """
+    named = bool((needs | also) & DROPOUT)
+    if not named and (ALL not in also or task.labels(sample) is None):
+        return []
+    try:
+        student.dropout_distributions([(sample, ())], passes=2, seed=0)
+    except ConfigError as error:
+        if named:
+            raise
+        return [f"selection.also_score=all leaves out bald: {error}"]
+    return []
 
 
 def check_needs(needs: frozenset[str], also: Any, task: Task, sample: Sample) -> None:

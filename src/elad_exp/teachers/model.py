@@ -85,16 +85,19 @@ class LanguageModel:
         own = prompt_usd is not None and completion_usd is not None
         self._own_price = Price(prompt_usd, completion_usd) if own else None  # type: ignore[arg-type]
         self._price: Price | None = None
+        self._unpriced = False
 
     @property
     def info(self) -> dict[str, Any]:
-        """What `result.json` says of it beside name, model and mode."""
+        """What `result.json` says of it beside name, model and mode; `price` is null where nobody
+        knows it.
+        """
         return {
             "endpoint": self.endpoint.identity or None,
             "temperature": self.temperature,
             "max_completion_tokens": self.max_completion_tokens,
             "fresh_per_seed": self.fresh_by is not None,
-            "price": self._price.to_dict() if self._price else None,
+            "price": self._price.to_dict() if self._price and not self._unpriced else None,
         }
 
     def stand_in(self, settings: Mapping[str, Any]) -> None:
@@ -104,7 +107,9 @@ class LanguageModel:
             KeyError, TypeError: `settings` are no such info.
         """
         self.endpoint = Endpoint(identity=settings["endpoint"] or "")
-        self._price = Price.from_dict(settings["price"])
+        price = settings["price"]
+        self._unpriced = price is None
+        self._price = Price(0.0, 0.0) if price is None else Price.from_dict(price)
 
     def check(self, limits: Limits) -> None:
         """Refuse an unknown model, a missing key or price, or a server that does not answer.
@@ -128,8 +133,7 @@ class LanguageModel:
         litellm.require_provider(self.model)
         known = self._own_price or known_price(self.model)
         self._price = require_price(self.model, known, limits)
-        if known is None:
-            log.warning("the model %s has no known price: dollars are not counted", self.model)
+        self._unpriced = known is None
 
     def request(
         self,
