@@ -204,7 +204,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
 
 
 def _check_options(overrides: Sequence[str]) -> None:
-    """Refuse numbers and the like as options, of which Hydra makes a crash."""
+    """Refuse numbers and the like as options of a group, on which Hydra crashes."""
     for override in _parsed(overrides):
         if override.is_sweep_override() or override.is_delete():
             continue

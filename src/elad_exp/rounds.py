@@ -56,7 +56,7 @@ from elad_exp.types import (
 log = logging.getLogger(__name__)
 
 MAX_EMPTY_QUERIES = 2
-"""So many queries in a row without one usable annotation end the run."""
+"""A run ends after this many queries in a row without one usable annotation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +153,10 @@ class Rounds:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore, but give another chance to what limits refused that have been raised since,
-        and to a teacher that gave nothing usable.
+        """Restore what `state_dict` gave. What had ended the run is tried once more: a refusal, if
+        limits have changed since or are shared in a sweep, and a teacher that gave nothing usable.
         """
-        # What other jobs of a sweep held may be free by now.
+        # In a sweep, other jobs may have given back what they had reserved.
         same = state["limits"] == self.limits and self.limits.get("scope") != "sweep"
         self.exhausted = bool(state.get("exhausted"))
         self.refused = state["refused"] if same or self.exhausted else ""
