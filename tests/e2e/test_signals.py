@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from elad_exp.budget.store import Store
 from elad_exp.console import Console
 from elad_exp.rundir import read_lines
 from elad_exp.signals import Interrupt
+from elad_exp.student.base import InferenceBase
 from elad_exp.teachers.metered import MeteredTeacher
 from elad_exp.types import Annotation, Query
 from tests.helpers_main import TINY, bought, result, run
@@ -102,6 +104,37 @@ def outcome(path: Path) -> dict[str, Any]:
         "predictions": read_lines(path / "predictions.jsonl"),
         "scored": [(x["round"], x["id"]) for x in scores],
         "ledger": [x["state"] for x in read_lines(path / "ledger.jsonl")],
+    }
+
+
+@pytest.mark.parametrize(("poll", "kept"), [(1, False), (3, True)])
+def test_a_purchase_for_another_student_is_begun_anew_and_not_twice(
+    tmp_path: Path, poll: int, kept: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        at = At("annotate", 2, poll, really(signal.SIGINT))
+        at.install(patch)
+        assert run(path) == 128 + signal.SIGINT
+        assert at.done
+    spent = result(path)["spent"]["annotations"]
+    assert (spent > 6) is kept, "6 are of the initial query"
+    before = json.loads((path / "open_query.json").read_text())
+    capsys.readouterr()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InferenceBase, "version", lambda self: "trained elsewhere")
+        assert main([f"resume={path}"]) == 0
+    shown = capsys.readouterr().out
+    assert ("going on with the query chosen" in shown) is kept
+    assert ("choosing anew" in shown) is not kept
+    select = read_lines(path / "rounds.jsonl")[1]["select"]
+    old = before["snapshot"]["select"]["scored_by"]
+    assert (select["scored_by"] == old) is kept
+    assert result(path)["spent"]["annotations"] == 6 + 4 + 4
+    scores = read_lines(path / "scores.jsonl.gz")
+    assert len(scores) == len({(x["round"], x["id"]) for x in scores})
+    assert {x["scored_by"]["student"] for x in scores if x["round"] == 1} == {
+        select["scored_by"]["student"]
     }
 
 
