@@ -9,7 +9,7 @@ import elad_exp
 
 ROOT = Path(elad_exp.__file__).parent
 LAYERS = [
-    {"types", "protocols", "errors", "rng", "clock", "entities"},
+    {"types", "protocols", "errors", "rng", "clock", "entities", "words"},
     {"assets", "f1", "metrics", "budget"},
     {"tasks", "data", "selectors", "teachers", "stopping", "lines", "drift", "studied", "scored"},
     {"rounds"},
