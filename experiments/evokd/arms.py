@@ -36,7 +36,7 @@ BULLETIN: dict[str, tuple[str, ...]] = {
     "none": _ONCE,
     "full": (
         *("teacher=gold", *_ONCE),
-        *("schedule.shots=null", "schedule.initial_size=3000"),
+        *("schedule.shots=null", "schedule.initial_size=all"),
         f"schedule.steps_per_round={2 * SPENT * STEPS}",
     ),
 }
@@ -71,12 +71,12 @@ REAL: dict[str, tuple[str, ...]] = {
     "none": ("teacher=corpus", *_REAL_ONCE, "optim.review=null"),
     "full": (
         *("teacher=gold", *_REAL_ONCE, "optim.review=null"),
-        *("schedule.shots=null", "schedule.initial_size={pool}"),
+        *("schedule.shots=null", "schedule.initial_size=all"),
     ),
 }
-"""Equal items: `evokd_corpus` and `random` take as many texts of the corpus a round."""
-POOLS = {"sib200_en": 701, "snips_intents": 7188, "wikigold": 1142}
-"""Size of the pool, which `full` has labelled."""
+"""Equal items: `evokd_corpus` and `random` take as many texts of the corpus a round. `full` has the
+whole pool labelled, without duplicates and texts that are too long."""
+DATASETS = ("sib200_en", "snips_intents", "wikigold")
 
 
 def bulletin(name: str) -> tuple[str, ...]:
@@ -84,5 +84,4 @@ def bulletin(name: str) -> tuple[str, ...]:
 
 
 def real(dataset: str, name: str, data: Path) -> tuple[str, ...]:
-    own = (part.replace("{pool}", str(POOLS[dataset])) for part in REAL[name])
-    return (f"dataset={dataset}", f"dataset.path={data / dataset}", *_REAL, *own)
+    return (f"dataset={dataset}", f"dataset.path={data / dataset}", *_REAL, *REAL[name])

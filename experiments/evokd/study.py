@@ -33,7 +33,7 @@ def jobs(part: str, data: Path | None) -> Iterator[Job]:
     for seed in SEEDS[part]:
         if part == "real":
             assert data is not None
-            for dataset in arms.POOLS:
+            for dataset in arms.DATASETS:
                 for name in arms.REAL:
                     yield Job(part, dataset, name, seed, arms.real(dataset, name, data))
             continue

@@ -28,8 +28,9 @@ from elad_exp.data.pool import Pool
 from elad_exp.data.weighing import weighing_of, weighing_problems
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
-from elad_exp.rounds import Rounds, Schedule
+from elad_exp.rounds import Rounds
 from elad_exp.rundir import RunDirectory
+from elad_exp.schedule import ALL, Schedule
 from elad_exp.selectors.components import OF_STEPS, check_also
 from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
@@ -94,20 +95,24 @@ def check(config: DictConfig) -> None:
     for group, keys in least.items():
         for key, smallest in keys.items():
             value = config[group][key]
-            if value is not None and value < smallest:
+            if isinstance(value, (int, float)) and value < smallest:
                 problems.append(f"{group}.{key}={value}: must be at least {smallest}")
     if config.optim.learning_rate <= 0:
         problems.append(f"optim.learning_rate={config.optim.learning_rate}: must be above 0")
-    most = config.budget.max_annotations
-    if (schedule.initial_size is None) == (schedule.shots is None):
+    size, most = schedule.initial_size, config.budget.max_annotations
+    if (size is None) == (schedule.shots is None):
         problems.append(
-            f"schedule.initial_size={schedule.initial_size}, schedule.shots={schedule.shots}: give "
-            "one of them, and set the other to null"
+            f"schedule.initial_size={size}, schedule.shots={schedule.shots}: give one of them, "
+            "and set the other to null"
         )
-    if most is not None and (schedule.initial_size or 0) > most:
+    if isinstance(size, str) and size != ALL:
         problems.append(
-            f"schedule.initial_size={schedule.initial_size} exceeds "
-            f"budget.max_annotations={most}; lower the first or raise the second"
+            f"schedule.initial_size={size}: choose a whole number, {ALL} (the whole pool) or null"
+        )
+    if most is not None and isinstance(size, int) and size > most:
+        problems.append(
+            f"schedule.initial_size={size} exceeds budget.max_annotations={most}; lower the first "
+            "or raise the second"
         )
     if schedule.reset not in ("warm", "scratch"):
         problems.append(f"schedule.reset={schedule.reset}: choose warm or scratch")

@@ -62,10 +62,10 @@ class BudgetConfig:
 
 @dataclass
 class ScheduleConfig:
-    """See `rounds.Schedule`."""
+    """See `schedule.Schedule`."""
 
     rounds: int = MISSING
-    initial_size: int | None = MISSING
+    initial_size: int | str | None = MISSING  # or `all`
     query_size: int = MISSING
     steps_per_round: int = MISSING
     reset: str = "warm"

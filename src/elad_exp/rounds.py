@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from elad_exp import metrics
@@ -21,7 +21,7 @@ from elad_exp.budget.budget import UNITS
 from elad_exp.clock import PhaseClock
 from elad_exp.data.pool import Pool
 from elad_exp.drift import drift_of
-from elad_exp.errors import ConfigError, EladError, RunStopped
+from elad_exp.errors import EladError, RunStopped
 from elad_exp.lines import annotation_line, bought, score_lines, statuses, teacher_separation
 from elad_exp.protocols import (
     EVAL_SPLITS,
@@ -34,6 +34,7 @@ from elad_exp.protocols import (
     Student,
     Task,
 )
+from elad_exp.schedule import Schedule
 from elad_exp.scored import scored_by, standing_query
 from elad_exp.selectors.diagnose import diagnose, wrong_attempts
 from elad_exp.selectors.query import build_query, draw_candidates
@@ -57,27 +58,6 @@ log = logging.getLogger(__name__)
 
 MAX_EMPTY_QUERIES = 2
 """A run ends after this many queries in a row without one usable annotation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """How much is bought and trained.
-
-    Args:
-        rounds: Purchases, the initial one included; also the number of training phases.
-        initial_size: Samples of the initial query; null with `shots`.
-        shots: Samples of each class in the initial query, see `selectors.shots`; or null.
-        query_size: Samples of every later query.
-        steps_per_round: Optimizer steps after each purchase.
-        reset: `warm` trains on from the last round, `scratch` starts from the initial weights.
-    """
-
-    rounds: int
-    initial_size: int | None
-    query_size: int
-    steps_per_round: int
-    reset: str = "warm"
-    shots: int | None = None
 
 
 class Rounds:
@@ -135,11 +115,8 @@ class Rounds:
         self.empty_queries = 0
         self.reported = -1
         self._measured: dict[str, Any] = {}
-        if (schedule.initial_size or 0) > len(pool.unlabelled) + len(pool.labelled):
-            raise ConfigError(
-                f"schedule.initial_size={schedule.initial_size} exceeds the pool of "
-                f"{len(pool.unlabelled)} samples; choose a smaller initial query"
-            )
+        size = len(pool.unlabelled) + len(pool.labelled)
+        schedule.first_size(size, most=self.limits.get("max_annotations"))
 
     def state_dict(self) -> dict[str, Any]:
         """Primitives for the checkpoint, beside the pool's."""
@@ -258,7 +235,7 @@ class Rounds:
             self.task,
             self.splits,
             self.pool.unlabelled,
-            initial_size=schedule.initial_size,
+            initial_size=schedule.first_size(len(self.pool.unlabelled)),
             shots=schedule.shots,
             seed=self.seed,
         )

@@ -17,7 +17,7 @@ from elad_exp.callbacks.loggers import CsvSink, WandbSink
 from elad_exp.config import compose_config, config_dir
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Selector, StoppingRule, Task
-from elad_exp.rounds import Schedule
+from elad_exp.schedule import Schedule
 from elad_exp.stopping import AcceptanceRule, BudgetRule, DevPlateauRule, PoolRule, RoundsRule
 from elad_exp.types import RoundState, Spent
 from tests.helpers_main import LESSONS, SIZES, main, result

@@ -59,6 +59,7 @@ def refused(
         (["budget.max_calls=0"], "max_calls=0 does not cover one annotation"),
         (["budget.max_wall_s=0"], "max_wall_s=0 leaves no time"),
         (["schedule.initial_size=61"], "initial_size=61.*pool of 60"),
+        (["schedule.initial_size=many"], "initial_size=many: choose a whole number, all"),
         (["selection.candidates=3"], "candidates=3.*query_size=4"),
         (["selection.samples=1", "selection.intra=x"], "samples=1.*intra=x: choose truncate"),
         (["mode=plan", "selection.temperature=0"], "temperature=0.*above 0"),

@@ -16,8 +16,9 @@ from elad_exp.building import build
 from elad_exp.config import compose_config, config_dir
 from elad_exp.data.pool import Pool
 from elad_exp.protocols import Splits
-from elad_exp.rounds import Rounds, Schedule
+from elad_exp.rounds import Rounds
 from elad_exp.rundir import RunDirectory
+from elad_exp.schedule import Schedule
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.types import Candidate, Explanation, Gold, GoldBook, QueryItem, Sample
 from tests.fakes import EvenTask, FakeStudent, FakeTeacher, make_splits

@@ -11,7 +11,18 @@ ROOT = Path(elad_exp.__file__).parent
 LAYERS = [
     {"types", "protocols", "errors", "rng", "clock", "entities", "words"},
     {"assets", "f1", "metrics", "budget"},
-    {"tasks", "data", "selectors", "teachers", "stopping", "lines", "drift", "studied", "scored"},
+    {
+        "tasks",
+        "data",
+        "selectors",
+        "teachers",
+        "stopping",
+        "lines",
+        "drift",
+        "studied",
+        "scored",
+        "schedule",
+    },
     {"rounds"},
     {"student", "callbacks", "reporting", "rundir", "console", "signals"},
     {

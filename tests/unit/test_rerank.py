@@ -20,8 +20,9 @@ from elad_exp.errors import ConfigError, DataError
 from elad_exp.metrics import auroc
 from elad_exp.reporting.ranking import stored_round
 from elad_exp.rerank import rerank
-from elad_exp.rounds import Rounds, Schedule
+from elad_exp.rounds import Rounds
 from elad_exp.rundir import RunDirectory, read_lines
+from elad_exp.schedule import Schedule
 from elad_exp.selectors.scorer import Scorer
 from tests.fakes import EvenTask, FakeStudent, FakeTeacher, make_splits
 from tests.helpers_runs import write_lines

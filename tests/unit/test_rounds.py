@@ -12,7 +12,8 @@ from elad_exp.budget.budget import Limits
 from elad_exp.data.pool import Pool
 from elad_exp.errors import ConfigError, EladError
 from elad_exp.protocols import EVAL_SPLITS
-from elad_exp.rounds import Rounds, Schedule
+from elad_exp.rounds import Rounds
+from elad_exp.schedule import Schedule
 from elad_exp.selectors.combine import ComponentSelector, RandomSelector
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.studied import PredictionsSelector
@@ -38,7 +39,7 @@ def make(
     seed: int = 0,
     limits: Limits | None = None,
     audit_fraction: float = 0.1,
-    initial: int = 20,
+    initial: int | str = 20,
     rules: bool = True,
     among: str = "pool",
     trainable: Callable[[Annotation], bool] = lambda annotation: True,
@@ -287,6 +288,16 @@ SAMPLE_FIELDS = {"id", "question", "choices", "origin", "parents"}
 def test_an_initial_query_larger_than_the_pool_is_refused() -> None:
     with pytest.raises(ConfigError, match="initial_size=500 exceeds the pool of 200"):
         make(initial=500)
+
+
+def test_the_whole_pool_can_be_the_initial_query() -> None:
+    rounds = make(initial="all", rounds=1)
+    assert run(rounds) == "rounds"
+    assert rounds.journal.rounds[-1]["n_labelled"] == 200
+    with pytest.raises(ConfigError, match=r"all \(200 samples\) exceeds .*max_annotations=199"):
+        make(initial="all", limits=Limits(max_annotations=199))
+    with pytest.raises(ConfigError, match="initial_size=most: choose a whole number, all"):
+        make(initial="most")
 
 
 class WritingTeacher(FakeTeacher):

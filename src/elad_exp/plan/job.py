@@ -24,7 +24,6 @@ from elad_exp.budget.budget import Limits
 from elad_exp.budget.pricing import unpriced
 from elad_exp.building import build, complete
 from elad_exp.data.fitting import drop_too_long
-from elad_exp.errors import ConfigError
 from elad_exp.plan.answers import first_round
 from elad_exp.plan.attempts import Attempts, Written
 from elad_exp.plan.costs import Cost, RoundPlan
@@ -33,6 +32,7 @@ from elad_exp.plan.labels import Labels
 from elad_exp.plan.lessons import lesson_rounds
 from elad_exp.plan.student import add_waiting, student_side
 from elad_exp.protocols import Selector, Splits, Task
+from elad_exp.schedule import Schedule
 from elad_exp.selectors.settings import check_among, check_needs
 from elad_exp.selectors.shots import first_query
 from elad_exp.student.build import BuiltStudent
@@ -140,19 +140,14 @@ def teacher_side(
     """Rounds with what their queries cost; the last only trains and measures.
 
     Raises:
-        ConfigError: The initial query exceeds the pool.
+        ConfigError: The initial query exceeds the pool or the budget.
     """
     schedule, pool = config.schedule, splits.pool
-    if (schedule.initial_size or 0) > len(pool):
-        raise ConfigError(
-            f"schedule.initial_size={schedule.initial_size} exceeds the pool of {len(pool)} "
-            "samples; choose a smaller initial query"
-        )
     first = first_query(
         attempts.task,
         splits,
         pool,
-        initial_size=schedule.initial_size,
+        initial_size=Schedule(**schedule).first_size(len(pool), most=config.budget.max_annotations),
         shots=schedule.shots,
         seed=config.seed,
     )
