@@ -46,12 +46,17 @@ class BudgetRule:
 
 
 class PoolRule:
-    """Stop when nothing is left to ask for."""
+    """Stop when nothing is left to ask for.
+
+    An empty pool ends no run whose teacher studies what is annotated: it may write on.
+    """
 
     def check(self, state: RoundState) -> StopReason | None:
         if state.exhausted:
             return StopReason("pool", state.refused)
-        return StopReason("pool", "the pool is empty") if state.n_unlabelled == 0 else None
+        if state.among == "pool" and state.n_unlabelled == 0:
+            return StopReason("pool", "the pool is empty")
+        return None
 
 
 class AcceptanceRule:

@@ -347,7 +347,8 @@ class RoundState(Record):
 
     `acceptance` is (accepted, checked) over the audit items of the last purchase; `refused` says
     why that purchase was cut short, if it was: by the budget, or because the teacher has nothing
-    left to give (`exhausted`); `history` holds the lines of `rounds.jsonl`.
+    left to give (`exhausted`); `history` holds the lines of `rounds.jsonl`; `among` is
+    `selection.among`: a query is chosen from the unlabelled samples if it is `pool`.
     """
 
     round: int
@@ -359,6 +360,7 @@ class RoundState(Record):
     refused: str = ""
     exhausted: bool = False
     history: tuple[dict[str, Any], ...] = ()
+    among: str = "pool"
 
 
 @dataclass(frozen=True, slots=True)
