@@ -129,7 +129,7 @@ class FakeTeacher:
     name = "fake"
 
     def __init__(self, *, limit: int | None = None, mode: str = "revise") -> None:
-        self.limit, self.mode = limit, mode
+        self.limit, self.shown_attempts = limit, mode != "explain"
         self.last_refusal: str | None = None
         self.exhausted = False
         self.last_notes: dict[str, Any] = {}

@@ -47,7 +47,12 @@ from elad_exp.student.module import StudentModule
 from elad_exp.student.precision import choose_dtype
 from elad_exp.student.sentences import SentenceEncoder
 from elad_exp.studied import AMONG
-from elad_exp.teachers.annotator import Annotator, PoolAnnotator
+from elad_exp.teachers.annotator import (
+    Annotator,
+    LessonAnnotator,
+    PoolAnnotator,
+    check_studied,
+)
 from elad_exp.teachers.metered import MeteredTeacher
 from elad_exp.types import QueryItem
 
@@ -202,6 +207,7 @@ class Assembly:
         teacher = self._teacher(task, splits, limits)
         selector = build(config.selector)
         check_among(selector, config.selection.among)
+        check_studied(teacher.annotator, config.selection.among)
         if shots := config.schedule.shots:
             first_query(task, splits, splits.pool, initial_size=None, shots=shots, seed=config.seed)
         also = self.plain["selection"]["also_score"]
@@ -230,8 +236,10 @@ class Assembly:
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder, sentences)
         teacher.annotated = lambda: [a.sample for a in rounds.pool.labelled]
         warnings += unpriced(teacher.annotator.model, teacher.annotator.info)
+        if isinstance(teacher.annotator, LessonAnnotator):
+            teacher.annotator.labelled = lambda: rounds.pool.labelled
         if isinstance(teacher.annotator, PoolAnnotator):
-            warnings += teacher.annotator.serve(splits.pool, lambda: rounds.pool.labelled)
+            warnings += teacher.annotator.serve(splits.pool)
         module = StudentModule(
             student.model,
             engine,

@@ -276,11 +276,12 @@ class Teacher(Protocol):
 class MeteredTeacher(Protocol):
     """What the loop asks of a teacher: annotations, what they cost, and why it was cut short.
 
-    `last_notes` are what it says of its last query beside the annotations; primitives, may be {}.
+    `shown_attempts`: it looks at what the student said, of every item of a query. `last_notes` are
+    what it says of its last query beside the annotations; primitives, may be {}.
     """
 
     name: str
-    mode: str
+    shown_attempts: bool
     last_refusal: str | None
     exhausted: bool
     last_notes: dict[str, Any]

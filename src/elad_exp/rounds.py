@@ -108,6 +108,7 @@ class Rounds:
         self.pool, self.journal, self.rules = pool, journal, tuple(rules)
         self.schedule, self.audit_fraction = schedule, audit_fraction
         self.candidates, self.seed, self.trainable = candidates, seed, trainable
+        self.among = among
         self.studied = None if among == "pool" else Studied(among, pool, trainable)
         self.limits = dict(limits or {})
         self.clock = PhaseClock()
@@ -205,6 +206,7 @@ class Rounds:
             refused=self.refused,
             exhausted=self.exhausted,
             history=tuple(self.journal.rounds),
+            among=self.among,
         )
 
     def stop_reason(self) -> StopReason | None:
@@ -300,7 +302,7 @@ class Rounds:
     def _with_attempts(self, query: Query) -> Query:
         """Attempts for chosen items that scoring has not given one."""
         missing = [item.sample for item in query.items if item.attempt is None]
-        if not missing or self.teacher.mode == "explain":
+        if not missing or not self.teacher.shown_attempts:
             return query
         made = {
             s.id: found[0] for s, found in zip(missing, self.student.explain(missing), strict=True)

@@ -217,6 +217,13 @@ def test_a_run_that_was_interrupted_ends_like_one_that_was_not(
         (["teacher=auggpt", "dataset=bulletin_entities"], "choose teacher=llm_da"),
         (["teacher=zerogen", "dataset=bulletin_entities"], "choose teacher=evokd or llm_da"),
         (["teacher=llm_da"], "choose teacher=auggpt, or a dataset of entities"),
+        *(
+            (["teacher=eda", "selector=random", f"selection.among={among}"], told)
+            for among, told in (
+                ("pool", "selection.among=pool: teacher=eda makes its texts of what is annotated"),
+                ("new", "set selection.among=annotated, and a selector for it"),
+            )
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_before_anything_is_written(

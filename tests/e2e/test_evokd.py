@@ -75,6 +75,36 @@ def test_a_run_begins_with_given_examples_and_goes_on_with_lessons(tmp_path: Pat
     assert "drift/seed_distance" in (path / "metrics.csv").read_text()
 
 
+@pytest.mark.parametrize("selector", ["random", "given"])
+def test_predictions_are_studied_whatever_chose_the_texts(
+    selector: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, analyse = [], GrammarSpeaker._analyse
+
+    def spied(self: GrammarSpeaker, plan: Any) -> Any:
+        shown.extend(plan["items"])
+        return analyse(self, plan)
+
+    monkeypatch.setattr(GrammarSpeaker, "_analyse", spied)
+    overrides = [f"selector={selector}", "selection.among=annotated"]
+    assert run(tmp_path / "run", *overrides) == 0
+    assert len(shown) == 20
+    assert all(item["attempt"]["answer"] for item in shown)
+
+
+def test_the_first_rounds_of_lessons_can_be_paraphrases(tmp_path: Path) -> None:
+    path, options = tmp_path / "run", ["teacher.init=auggpt", "teacher.init_rounds=2"]
+    assert run(path, *options, "schedule.rounds=4") == 0
+    lines = read_lines(path / "rounds.jsonl")
+    names = [[x["name"] for x in line["bought"]["notes"]["lessons"]] for line in lines[1:4]]
+    assert all(name.startswith("paraphrases-") for name in names[0] + names[1])
+    assert names[2] == ["lesson-3-0", "lesson-3-1"]
+    given = {x["id"] for x in read_lines(path / "annotations.jsonl") if x["round"] == 0}
+    own = [x for x in read_lines(path / "annotations.jsonl") if x["round"] in (1, 2)]
+    assert len(own) == 16
+    assert all(set(x["parents"]) < given for x in own)
+
+
 def test_entities_are_learnt_in_the_same_loop(tmp_path: Path) -> None:
     path = tmp_path / "run"
     assert run(path, "dataset=bulletin_entities", "teacher.votes=2", "teacher.one_call=false") == 0
@@ -144,6 +174,7 @@ def test_a_run_interrupted_among_lessons_ends_like_one_that_was_not(
         (["selection.among=everywhere"], "choose pool, annotated, new"),
         (["selection.among=pool"], "selector=predictions chooses of what is annotated"),
         (["selector=given"], "set selection.among=annotated"),
+        (["selector=random", "selection.among=pool"], "teacher=evokd_oracle makes its texts of"),
         (["optim.review=1.0"], "optim.review=1.0"),
         (["optim.review=0.5", "optim.batch_size=1"], "has no room for new and earlier"),
         (["dataset=bulletin_entities", "student.truncate=true"], "truncate=true: the entities"),

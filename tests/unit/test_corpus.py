@@ -184,7 +184,8 @@ class Toy:
         options = {"texts": 8, "lesson_size": 3, "text_tokens": 64} | options
         self.teacher = CorpusTeacher(task, self.splits.gold, **options)
         self.labelled = given(self.splits.pool[:first], self.splits.gold)
-        self.warnings = self.teacher.serve(self.splits.pool, lambda: self.labelled)
+        self.teacher.labelled = lambda: self.labelled
+        self.warnings = self.teacher.serve(self.splits.pool)
 
     def annotate(
         self, store: Store, said: dict[str, str], round_: int = 1, **limits: Any

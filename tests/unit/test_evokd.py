@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from elad_exp.errors import ConfigError
 from elad_exp.rng import generator
 from elad_exp.tasks.bulletin.entities import BulletinEntitiesTask
 from elad_exp.tasks.bulletin.task import BulletinTask
-from elad_exp.teachers.annotator import Lesson, LessonAnnotator
+from elad_exp.teachers.annotator import Lesson, LessonAnnotator, shown_attempts
 from elad_exp.teachers.calling import Billed, CallFailed
+from elad_exp.teachers.lessons.eda import EDATeacher
 from elad_exp.teachers.lessons.evokd import EvoKDTeacher
 from elad_exp.teachers.lessons.grammar import GrammarSpeaker
 from elad_exp.teachers.lessons.made import evokd_oracle
 from elad_exp.teachers.lessons.steps import BYTES_A_TOKEN, SCHEMAS, prompt_of
 from elad_exp.types import (
+    GIVEN,
     Annotation,
     Answer,
     Explanation,
@@ -114,6 +117,42 @@ def test_right_predictions_can_be_left_out() -> None:
     lessons = nothing_wrong.study_now(studied(("market", "market")))
     assert nothing_wrong.asked == []
     assert lessons[0].plan["analysis"] is None
+
+
+def given_annotations(n: int) -> list[Annotation]:
+    splits = Described().load()
+    return [
+        Annotation(s, Explanation((), splits.gold[s.id].answer), Status.OK, GIVEN)
+        for s in splits.pool[:n]
+    ]
+
+
+def test_the_first_rounds_can_be_paraphrases_whatever_is_studied() -> None:
+    examples = given_annotations(6)
+    own = Annotation(sample("Its own."), Explanation((), "market"), Status.OK, "scripted")
+    teacher = Scripted(init="auggpt", init_rounds=2, texts=4)
+    teacher.labelled = lambda: [own, *examples]
+    rounds = []
+    for number in (1, 2):
+        lessons = teacher.study_now(replace(QUERY, round=number))
+        assert [(lesson.size, lesson.name) for lesson in lessons] == [
+            (1, f"paraphrases-{number}-{n}") for n in range(4)
+        ]
+        assert sorted(lesson.plan["known"] for lesson in lessons) == [
+            *("concert", "concert", "market", "market"),
+        ]
+        rounds.append([lesson.plan["source"]["id"] for lesson in lessons])
+    assert set(rounds[0]) | set(rounds[1]) <= {a.sample.id for a in examples}
+    assert rounds[0] != rounds[1]
+    assert teacher.asked == []
+    teacher.script.replies.append(ANALYSIS)
+    assert teacher.study_now(replace(QUERY, round=3))[0].plan["analysis"]
+
+
+def test_who_looks_at_predictions() -> None:
+    assert shown_attempts(Scripted())
+    assert not shown_attempts(Scripted(analyse=False))
+    assert not shown_attempts(EDATeacher(Described(), Described().load().gold))
 
 
 @pytest.mark.parametrize("reply", ["no idea", {"confused": 3}, ""])

@@ -342,6 +342,39 @@ def test_a_teacher_may_study_what_is_annotated_and_write_its_own_texts() -> None
     assert [a.sample for a in again.labelled] == [a.sample for a in rounds.pool.labelled]
 
 
+@pytest.mark.parametrize("among", ["annotated", "new"])
+def test_an_empty_pool_ends_no_run_whose_teacher_writes(among: str) -> None:
+    rounds = make(
+        selector=PredictionsSelector(),
+        teacher=WritingTeacher(mode="explain"),
+        rounds=3,
+        audit_fraction=0.0,
+        among=among,
+        initial="all",
+    )
+    assert run(rounds) == "rounds"
+    assert len(rounds.pool.unlabelled) == 0
+    assert [x["n_labelled"] for x in rounds.journal.rounds] == [0, 200, 212, 224]
+
+
+@pytest.mark.parametrize("among", ["annotated", "new"])
+@pytest.mark.parametrize("mode", ["explain", "revise"])
+def test_a_teacher_that_looks_at_predictions_gets_them_whatever_chose(
+    mode: str, among: str
+) -> None:
+    teacher = WritingTeacher(mode=mode)
+    rounds = make(
+        selector=RandomSelector(), teacher=teacher, rounds=3, audit_fraction=0.0, among=among
+    )
+    run(rounds)
+    items = [item for query in teacher.asked[1:] for item in query.items]
+    assert len(items) == 20
+    if mode == "revise":
+        assert all(item.attempt is not None for item in items)
+    else:  # what was said when new texts came is known anyhow
+        assert not any(item.attempt for item in teacher.asked[1].items)
+
+
 class ExhaustedTeacher(WritingTeacher):
     """Has texts for one round."""
 

@@ -38,7 +38,13 @@ from elad_exp.selectors.shots import first_query
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.build_encoder import BuiltEncoder
 from elad_exp.student.speed import Speeds, measure
-from elad_exp.teachers.annotator import Annotator, LessonAnnotator, PoolAnnotator
+from elad_exp.teachers.annotator import (
+    Annotator,
+    LessonAnnotator,
+    PoolAnnotator,
+    check_studied,
+    shown_attempts,
+)
 from elad_exp.types import QueryItem
 
 log = logging.getLogger(__name__)
@@ -90,9 +96,10 @@ class Planner:
         for text in unpriced(teacher.model, teacher.info):
             log.warning(text)
         if isinstance(teacher, PoolAnnotator):
-            teacher.serve(splits.pool, tuple)
+            teacher.serve(splits.pool)
         selector: Selector = build(config.selector)
         check_among(selector, config.selection.among)
+        check_studied(teacher, config.selection.among)
         needs = selector.needs
         check_needs(needs, config.selection.also_score, task, splits.pool[0])
         maker = build(config.student)
@@ -102,7 +109,7 @@ class Planner:
         check_steps(student, config.optim, selector)
         engine = student.engine(task)
         splits, _ = drop_too_long(splits, engine.fits)
-        shown = teacher.mode != "explain"
+        shown = shown_attempts(teacher)
         attempts: Attempts
         if isinstance(student, BuiltEncoder):
             attempts = Labels(task, splits, student, shown=shown)

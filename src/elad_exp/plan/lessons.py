@@ -15,8 +15,8 @@ from elad_exp.protocols import Selector, SpanTask, Splits, Task
 from elad_exp.rng import generator
 from elad_exp.selectors.base import query_item, shuffled
 from elad_exp.selectors.components import ATTEMPT
-from elad_exp.teachers.annotator import LessonAnnotator, LessonCalls
-from elad_exp.types import Candidate, Explanation, Query, Sample
+from elad_exp.teachers.annotator import LessonAnnotator, LessonCalls, PoolAnnotator
+from elad_exp.types import GIVEN, Annotation, Candidate, Explanation, Query, Sample, Status
 
 
 def lesson_rounds(
@@ -40,6 +40,9 @@ def lesson_rounds(
         selector: Of the run.
     """
     schedule, selection = config.schedule, config.selection
+    if not isinstance(annotator, PoolAnnotator):  # which would be ranked by them, for nothing
+        known = {item.sample: attempts.likely(item.sample) for item in first.items}
+        annotator.labelled = lambda: [Annotation(s, x, Status.OK, GIVEN) for s, x in known.items()]
     part = bought(0, annotator.lesson_requests(first))
     if not part.lots:
         part.given = len(first.items)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from elad_exp.budget.budget import Limits
+from elad_exp.errors import ConfigError
 from elad_exp.teachers.calling import Calling
 from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Sample, Usage
 
@@ -115,10 +116,22 @@ class LessonAnnotator(Annotator, Protocol):
 
     Its annotations name their own samples, which are not those of the query. `notes` are what it
     says of the query that it studied last, {} of one that it did not; primitives. Under `unusable`,
-    if there, lessons by name whose reply cannot be used, and why.
+    if there, lessons by name whose reply cannot be used, and why. `labelled` gives what is
+    annotated by now; it is set before anything is asked.
     """
 
     notes: dict[str, Any]
+    labelled: Callable[[], Sequence[Annotation]]
+
+    @property
+    def among(self) -> tuple[str, ...]:
+        """The values of `selection.among` whose queries it can study."""
+        ...
+
+    @property
+    def studies_attempts(self) -> bool:
+        """Whether it studies what the student said of the texts."""
+        ...
 
     def lesson_requests(self, query: Query) -> list[LessonCalls]:
         """What a round may ask that studies `query`, in order: the study, then each lesson.
@@ -147,14 +160,8 @@ class LessonAnnotator(Annotator, Protocol):
 class PoolAnnotator(Annotator, Protocol):
     """A teacher whose texts are those of the pool: an oracle, which says so in its name."""
 
-    def serve(
-        self, pool: Sequence[Sample], labelled: Callable[[], Sequence[Annotation]]
-    ) -> list[str]:
-        """Called once, before anything is asked: `pool` is what may be served.
-
-        Args:
-            pool: All of it.
-            labelled: What is annotated by now.
+    def serve(self, pool: Sequence[Sample]) -> list[str]:
+        """Called before anything is asked: all of `pool` may be served, and nothing else.
 
         Returns:
             Warnings.
@@ -163,3 +170,20 @@ class PoolAnnotator(Annotator, Protocol):
             ConfigError: Nothing of it can be served.
         """
         ...
+
+
+def shown_attempts(annotator: Annotator) -> bool:
+    """Whether a teacher looks at what the student said."""
+    if isinstance(annotator, LessonAnnotator):
+        return annotator.studies_attempts
+    return annotator.mode != "explain"
+
+
+def check_studied(annotator: Annotator, among: str) -> None:
+    """Raises ConfigError where a teacher of lessons can make nothing of such queries."""
+    if isinstance(annotator, LessonAnnotator) and among not in annotator.among:
+        raise ConfigError(
+            f"selection.among={among}: teacher={annotator.name} makes its texts of what is "
+            f"annotated already; set selection.among={' or '.join(annotator.among)}, and a "
+            "selector for it (predictions or given)"
+        )

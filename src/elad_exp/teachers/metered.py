@@ -12,7 +12,7 @@ from typing import Any
 
 from elad_exp.budget.budget import Limits
 from elad_exp.budget.store import Store
-from elad_exp.teachers.annotator import Annotator
+from elad_exp.teachers.annotator import Annotator, shown_attempts
 from elad_exp.teachers.calling import Progress
 from elad_exp.teachers.pace import shared_pace
 from elad_exp.teachers.purchase import Purchase
@@ -66,6 +66,7 @@ class MeteredTeacher:
         annotated: What is annotated already.
 
     Attributes:
+        shown_attempts: Whether the annotator looks at what the student said.
         last_refusal: Why the last query was cut short, or None if it was not.
         exhausted: Whether that is because the teacher has nothing left.
         last_notes: What a teacher that writes lessons studied and what became of them, see
@@ -88,7 +89,7 @@ class MeteredTeacher:
         self.limits, self.run_id, self.wall_clock = limits, run_id, wall_clock
         self.interrupted, self.on_progress = interrupted, on_progress
         self.annotated = annotated
-        self.name, self.mode = annotator.name, annotator.mode
+        self.name, self.shown_attempts = annotator.name, shown_attempts(annotator)
         calling = annotator.calling
         self.pace = shared_pace(
             annotator.model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -74,6 +74,7 @@ class LessonTeacher(ABC):
 
     name: ClassVar[str]
     mode = "explain"
+    among: tuple[str, ...] = ("annotated",)
 
     def __init__(
         self,
@@ -105,6 +106,12 @@ class LessonTeacher(ABC):
         self.texts, self.lesson_size, self.text_tokens = texts, lesson_size, text_tokens
         self.answer_tokens, self.near_duplicates = answer_tokens, near_duplicates
         self.notes: dict[str, Any] = {}
+        self.labelled: Callable[[], Sequence[Annotation]] = tuple
+
+    @property
+    def studies_attempts(self) -> bool:
+        """See `LessonAnnotator`; those that make new texts of labelled ones do not."""
+        return False
 
     def problems(self, task: Task) -> list[str]:
         """Why this teacher, with its settings, cannot teach a task; asked while it is made."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -32,7 +32,7 @@ from elad_exp.teachers.lessons.held import Ranked, Text, aims, chosen, ranked
 from elad_exp.teachers.lessons.speaker import Program
 from elad_exp.teachers.lessons.steps import Analysis, spoken
 from elad_exp.teachers.tokens import count_tokens
-from elad_exp.types import GIVEN, Annotation, GoldBook, Query, QueryItem, Sample, sample_id
+from elad_exp.types import GIVEN, GoldBook, Query, QueryItem, Sample, sample_id
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,8 @@ class CorpusTeacher(EvoKDTeacher):
         ConfigError: A value is out of range.
     """
 
+    among: tuple[str, ...] = ("pool", "annotated", "new")
+
     def __init__(
         self,
         task: Task,
@@ -122,7 +124,6 @@ class CorpusTeacher(EvoKDTeacher):
         super().__init__(
             task, gold, self.corpus, seed=seed, name="corpus", near_duplicates=False, **given
         )
-        self._labelled: Callable[[], Sequence[Annotation]] = tuple
         self._groups: Ranked = {}
 
     def problems(self, task: Task) -> list[str]:
@@ -136,15 +137,12 @@ class CorpusTeacher(EvoKDTeacher):
         own = {"aimed_fraction": self.aimed_fraction, "corpus_size": self.corpus_size}
         return super().settings | own
 
-    def serve(
-        self, pool: Sequence[Sample], labelled: Callable[[], Sequence[Annotation]]
-    ) -> list[str]:
+    def serve(self, pool: Sequence[Sample]) -> list[str]:
         """See `PoolAnnotator`."""
         n = len(pool) if self.corpus_size is None else min(self.corpus_size, len(pool))
         drawn = draw_uniform(pool, n, seed=self.seed, purpose=("corpus",))
         texts = [text for sample in drawn if (text := self._text(sample))]
         self.corpus.texts = {sample_id(text.sample.question): text for text in texts}
-        self._labelled = labelled
         sizes = (
             f"a text longer than teacher.text_tokens={self.text_tokens}, or an answer longer than "
             f"teacher.answer_tokens={self.answer_tokens}"
@@ -185,7 +183,7 @@ class CorpusTeacher(EvoKDTeacher):
         Raises:
             NothingLeft: There is no text left.
         """
-        labelled = self._labelled()
+        labelled = self.labelled()
         served = {annotation.sample.id for annotation in labelled}
         texts = list(self.corpus.texts.values())
         if all(text.sample.id in served for text in texts):

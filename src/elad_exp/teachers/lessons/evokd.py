@@ -10,12 +10,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.teachers.annotator import Ask, Lesson
 from elad_exp.teachers.lessons.auggpt import not_of_spans, rephrased
 from elad_exp.teachers.lessons.base import LessonTeacher
-from elad_exp.teachers.lessons.sources import of_dataset, of_each
+from elad_exp.teachers.lessons.sources import first_examples, of_each
 from elad_exp.teachers.lessons.speaker import Speaker
 from elad_exp.teachers.lessons.steps import (
     Analysis,
@@ -50,8 +49,8 @@ class EvoKDTeacher(LessonTeacher):
         show_right: Study right predictions as well as wrong ones.
         one_call: Write and label in one call.
         votes: How often each text is labelled; it is dropped if the labels differ.
-        init: `auggpt`: the first `init_rounds` rounds of lessons are paraphrases of the examples,
-            as long as they are among what is studied.
+        init: `auggpt`: the first `init_rounds` rounds of lessons are paraphrases of the examples
+            that the run began with.
         init_rounds: See `init`.
         name: Of the teacher, in results.
         given: See `LessonTeacher`.
@@ -61,6 +60,7 @@ class EvoKDTeacher(LessonTeacher):
     """
 
     name = "evokd"
+    among: tuple[str, ...] = ("new", "annotated")
 
     def __init__(
         self,
@@ -96,6 +96,11 @@ class EvoKDTeacher(LessonTeacher):
         return found
 
     @property
+    def studies_attempts(self) -> bool:
+        """See `LessonAnnotator`."""
+        return self.analyse
+
+    @property
     def settings(self) -> dict[str, Any]:
         names = (
             *("easy_fraction", "analyse", "show_right", "one_call", "votes"),
@@ -109,14 +114,10 @@ class EvoKDTeacher(LessonTeacher):
         `notes`: how many predictions were `studied`, and `wrong` of them; the `analysis`, or why
         there is none under `no_analysis`.
         """
-        if any(item.known is None for item in query.items):
-            raise ConfigError(
-                f"selection.among=pool: teacher={self.name} studies predictions on annotated "
-                "texts; set selection.among=new and selector=predictions"
-            )
-        if self.init and query.round <= self.init_rounds and of_dataset(query):
+        if self.init and query.round <= self.init_rounds:
             self.notes = {"no_analysis": f"paraphrases of the first examples (init={self.init})"}
-            return of_each(query, texts=self.texts, name="paraphrases")
+            examples = first_examples(self.labelled(), query, seed=self.seed)
+            return of_each(examples, texts=self.texts, name="paraphrases")
         found = await self._analysed(query, ask)
         analysis = found if isinstance(found, Analysis) else None
         self.notes |= {"analysis": analysis.model_dump()} if analysis else {"no_analysis": found}

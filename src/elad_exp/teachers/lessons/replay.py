@@ -80,6 +80,22 @@ class RecordedLessons:
     def notes(self) -> dict[str, Any]:
         return self.asker.notes
 
+    @property
+    def among(self) -> tuple[str, ...]:
+        return self.asker.among
+
+    @property
+    def studies_attempts(self) -> bool:
+        return self.asker.studies_attempts
+
+    @property
+    def labelled(self) -> Callable[[], Sequence[Annotation]]:
+        return self.asker.labelled
+
+    @labelled.setter
+    def labelled(self, labelled: Callable[[], Sequence[Annotation]]) -> None:
+        self.asker.labelled = labelled
+
     def check(self, limits: Limits) -> None:
         """Nothing can be known."""
 

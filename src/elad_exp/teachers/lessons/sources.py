@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from elad_exp.errors import ConfigError
+from elad_exp.rng import generator
+from elad_exp.selectors.studied import GivenSelector
 from elad_exp.teachers.annotator import Lesson
-from elad_exp.types import SYNTHETIC, Query, QueryItem
+from elad_exp.types import GIVEN, SYNTHETIC, Annotation, Candidate, Query, QueryItem
 
 
 def of_each(query: Query, *, texts: int, name: str) -> list[Lesson]:
@@ -47,6 +52,24 @@ def labelled(query: Query) -> list[QueryItem]:
             "selection.among=annotated and selector=given"
         )
     return items
+
+
+def first_examples(labelled: Sequence[Annotation], query: Query, *, seed: int) -> Query:
+    """`query` with the examples that the run began with in place of its items, evenly over their
+    answers, so that the first ones are of all classes.
+
+    Args:
+        labelled: What is annotated by now, the examples among it.
+        query: Names the round, in each of which the order is another.
+        seed: Of the run.
+    """
+    own = [
+        Candidate(a.sample, known=a.explanation.answer)
+        for a in labelled
+        if a.teacher == GIVEN and a.explanation
+    ]
+    rng = generator(seed, "first examples", query.round)
+    return replace(query, items=tuple(GivenSelector().select(own, len(own), rng)))
 
 
 def of_dataset(query: Query) -> list[QueryItem]:

@@ -34,6 +34,7 @@ class ZeroGenTeacher(LessonTeacher):
     """
 
     name = "zerogen"
+    among: tuple[str, ...] = ("pool", "annotated", "new")
 
     def __init__(
         self,
