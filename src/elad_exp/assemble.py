@@ -12,7 +12,7 @@ import lightning as L
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from elad_exp.budget.budget import Limits, require_one
+from elad_exp.budget.budget import Limits
 from elad_exp.budget.pricing import unpriced
 from elad_exp.budget.store import Store
 from elad_exp.building import build, complete
@@ -41,12 +41,12 @@ from elad_exp.selectors.settings import (
     scorer_options,
     scoring_problems,
 )
-from elad_exp.selectors.shots import first_query
 from elad_exp.student.built import Asked, Built
 from elad_exp.student.module import StudentModule
 from elad_exp.student.precision import choose_dtype
 from elad_exp.student.sentences import SentenceEncoder
 from elad_exp.studied import AMONG
+from elad_exp.teachers.afford import check_annotation, check_first
 from elad_exp.teachers.annotator import (
     Annotator,
     LessonAnnotator,
@@ -54,7 +54,6 @@ from elad_exp.teachers.annotator import (
     check_studied,
 )
 from elad_exp.teachers.metered import MeteredTeacher
-from elad_exp.types import QueryItem
 
 log = logging.getLogger(__name__)
 
@@ -208,8 +207,8 @@ class Assembly:
         selector = build(config.selector)
         check_among(selector, config.selection.among)
         check_studied(teacher.annotator, config.selection.among)
-        if shots := config.schedule.shots:
-            first_query(task, splits, splits.pool, initial_size=None, shots=shots, seed=config.seed)
+        schedule = Schedule(**self.plain["schedule"])
+        check_first(teacher.annotator, limits, task, splits, schedule=schedule, seed=config.seed)
         also = self.plain["selection"]["also_score"]
         check_needs(selector.needs, also, task, splits.pool[0])
         rules = [build(rule) for rule in config.stopping.values()]
@@ -283,11 +282,7 @@ class Assembly:
             config.teacher, task=task, gold=splits.gold, seed=config.seed
         )
         annotator.check_price(limits)
-        asked = [request for request, _ in annotator.requests(QueryItem(splits.pool[0]))]
-        if asked:
-            first = asked[0]
-            most = first.bound + first.ahead
-            require_one(limits, calls=1 + first.ahead_calls, most=most)
+        check_annotation(annotator, limits, splits.pool[0])
         annotator.check(limits)
         teacher = MeteredTeacher(
             annotator,

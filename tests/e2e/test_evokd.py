@@ -198,12 +198,43 @@ def test_mistakes_are_told_before_anything_is_written(
 
 
 def test_no_study_is_paid_for_that_no_lesson_can_follow(tmp_path: Path) -> None:
-    spent = []
-    for limit in range(1000, 4000, 250):
+    later = []
+    for limit in (3250, 5000, 6500, 7000):
         path = tmp_path / str(limit)
-        assert run(path, f"budget.max_tokens={limit}", "schedule.rounds=2") == 0
-        calls = read_lines(path / "ledger.jsonl")
-        assert (len(calls) == 0) == (not [x for x in bought(path) if x[0]])
-        spent.append(sum(x["spent"]["tokens"] for x in calls))
-    assert spent[0] == 0
-    assert spent[-1] > 0
+        assert run(path, f"budget.max_tokens={limit}") == 0
+        rounds = [call["round"] for call in read_lines(path / "ledger.jsonl")]
+        texts = [number for number, _ in bought(path)]
+        assert set(rounds) == set(texts) - {0} != set()
+        later.append(rounds.count(2))
+    assert later[0] == 0
+    assert later[-1] > 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("max_tokens=2500", r"max_tokens=2500 does not cover the first lesson, .* [23],\d+ tokens"),
+        ("max_annotations=3", "does not cover the first lesson, which may take 4 annotations"),
+        ("max_calls=2", "does not cover the first lesson, which may take 3 calls"),
+        ("max_wall_s=0", "leaves no time"),
+    ],
+)
+@pytest.mark.parametrize("init", ["null", "auggpt"])
+def test_a_budget_below_one_lesson_is_refused(
+    limit: str, told: str, init: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if init == "auggpt":  # a paraphrase at a time, by a single call
+        limit, told = {
+            "max_tokens=2500": ("max_tokens=100", r"first lesson, which may take \d\d\d tokens"),
+            "max_annotations=3": ("max_annotations=0", "may take 1 annotation:"),
+            "max_calls=2": ("max_calls=0", "may take 1 calls"),
+        }.get(limit, (limit, told))
+    path = tmp_path / "run"
+    given = [f"budget.{limit}", f"teacher.init={init}"]
+    assert run(path, *given) == 2
+    assert re.search(told, said := capsys.readouterr().err), said
+    assert not path.exists()
+
+
+def test_without_lessons_no_budget_is_too_small(tmp_path: Path) -> None:
+    assert run(tmp_path / "run", "schedule.rounds=1", "budget.max_tokens=1") == 0

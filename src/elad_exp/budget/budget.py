@@ -63,25 +63,34 @@ def _allowed(value: object, *, count: bool) -> bool:
     return value >= 0
 
 
-def require_one(limits: Limits, *, calls: int, most: Usage) -> None:
-    """Refuse limits that do not cover a single annotation, before anything is prepared for it.
+def require_one(
+    limits: Limits,
+    *,
+    calls: int,
+    most: Usage,
+    annotations: int = 1,
+    what: str = "one annotation",
+) -> None:
+    """Refuse limits that do not cover the least that is bought, before anything is prepared for it.
 
     Args:
         limits: Of the run, or of its sweep.
-        calls: That the annotation may take.
+        calls: That it may take.
         most: What they may cost together.
+        annotations: That it gives.
+        what: Names it.
 
     Raises:
         ConfigError: Names every limit that is too low.
     """
     needed = {
-        "annotations": (1, "1 annotation"),
+        "annotations": (annotations, f"{annotations} annotation{'s' * (annotations != 1)}"),
         "calls": (calls, f"{calls} calls"),
         "tokens": (most.tokens, f"{most.tokens:,} tokens"),
         "usd": (most.usd, f"${most.usd:.2g}"),
     }
     problems = [
-        f"budget.max_{unit}={limit} does not cover one annotation, which may take {shown}"
+        f"budget.max_{unit}={limit} does not cover {what}, which may take {shown}"
         for unit, (value, shown) in needed.items()
         if (limit := getattr(limits, f"max_{unit}")) is not None and value > limit
     ]
