@@ -1,6 +1,6 @@
-"""How texts that no dataset has differ from those that were given, round by round.
+"""How texts that a teacher brings differ from those that were given, round by round.
 
-Of usable texts alone, whatever made them.
+Of usable texts alone: those that no dataset has, and those that came in lessons.
 
 A *word* is a run of letters and digits of the case-folded text; in writing without spaces between
 words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) each letter is a word.
@@ -55,9 +55,19 @@ class Drift(Record):
     self_similarity: float | None
 
 
-def drift_of(task: Task, pool: Pool, bought: Sequence[Annotation]) -> dict[str, Any]:
-    """The drift of a purchase that `pool` has taken in, as primitives; {} without new texts."""
-    new = [a for a in bought if a.status is Status.OK and a.sample.origin == SYNTHETIC]
+def drift_of(
+    task: Task, pool: Pool, bought: Sequence[Annotation], *, lessons: bool = False
+) -> dict[str, Any]:
+    """The drift of a purchase that `pool` has taken in, as primitives; {} without new texts.
+
+    Args:
+        task: See `measured`.
+        pool: Has what was annotated before.
+        bought: New are the usable ones that no dataset has.
+        lessons: All came in lessons: then those of a dataset are new as well.
+    """
+    usable = [a for a in bought if a.status is Status.OK]
+    new = [a for a in usable if lessons or a.sample.origin == SYNTHETIC]
     if not new:
         return {}
     mine = {a.sample.id for a in new}

@@ -40,15 +40,18 @@ def bought(
             return None
         return metrics.proportion(sum(a.accepted for a in group), len(group)).to_dict()
 
+    told = told or {}
+    lessons = told.get("notes", {}).get("lessons")
+    # What is studied is not asked about: there the teacher says how much it was asked to write.
+    asked = sum(item.known is None for item in query.items) or len(annotations)
     return {
-        # What is studied is not asked about: there the teacher says how much it writes.
-        "asked": sum(item.known is None for item in query.items) or len(annotations),
+        "asked": asked if lessons is None else sum(lesson["asked"] for lesson in lessons),
         "ok": sum(a.status is Status.OK for a in annotations),
         "audit": sum(a.sample.id in audit_ids for a in annotations),
         "status": statuses(annotations),
         "acceptance_audit": rate(True),
         "acceptance_selected": rate(False),
-        **{name: own for name, own in (told or {}).items() if own},
+        **{name: own for name, own in told.items() if own},
     }
 
 

@@ -336,10 +336,9 @@ class Rounds:
             if unit != "wall_s"
         }
         audit = audit_teacher(query, annotations, self.task, self.splits.gold)
-        told = {
-            "notes": self.teacher.last_notes,
-            "drift": drift_of(self.task, self.pool, annotations),
-        }
+        notes = self.teacher.last_notes
+        drift = drift_of(self.task, self.pool, annotations, lessons="lessons" in notes)
+        told = {"notes": notes, "drift": drift}
         self._add_to_snapshot(
             bought=bought(query, annotations, told) | {"teacher": audit, "spent": delta},
             select=teacher_separation(query, annotations) or None,

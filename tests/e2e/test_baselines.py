@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,10 @@ def written(path: Path, teacher: str) -> list[dict[str, Any]]:
     return [x for x in lines if x["round"] or teacher == "zerogen"]
 
 
+def given(path: Path) -> list[dict[str, Any]]:
+    return [x for x in read_lines(path / "annotations.jsonl") if x["teacher"] == "given"]
+
+
 def tokens(server: Server) -> int:
     return sum(usage["total_tokens"] for usage in server.billed)
 
@@ -95,6 +100,8 @@ def test_a_baseline_runs_in_the_same_loop_and_is_replayed_for_nothing(
     assert found["spent"]["usd"] == pytest.approx(tokens(server) * PRICE)
     own = written(path, teacher)
     assert len(own) == 8 * (3 if teacher == "zerogen" else 2)
+    asked_for = [line["bought"]["asked"] for line in read_lines(path / "rounds.jsonl")[:3]]
+    assert asked_for == [8 if teacher == "zerogen" else len(given(path)), 8, 8]
     assert len([x for x in own if x["trained_on"]]) > len(own) / 2
     assert all((x["status"] == "ok") == x["trained_on"] == (not x["reason"]) for x in own)
     others = [x for x in read_lines(path / "annotations.jsonl") if x not in own]
@@ -171,6 +178,24 @@ def test_a_budget_ends_a_run_between_lessons(teacher: str, limit: str, tmp_path:
     assert found["stop_reason"] == "budget"
     unit, most = limit.removeprefix("max_").split("=")
     assert 0 < found["spent"][unit] <= float(most)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "limit", "told"),
+    [
+        ("auggpt", "max_tokens=50", r"may take 1,\d\d\d tokens"),
+        ("zerogen", "max_annotations=0", "may take 2 annotations"),
+        ("llm_da", "max_calls=0", "may take 1 calls"),
+    ],
+)
+def test_a_budget_below_one_lesson_is_refused(
+    teacher: str, limit: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, server = go(tmp_path / "run", teacher, f"budget.{limit}")
+    assert code == 2
+    said = capsys.readouterr().err
+    assert re.search(f"{limit} does not cover the first lesson, which {told}", said), said
+    assert not server.requests
 
 
 @pytest.mark.parametrize(

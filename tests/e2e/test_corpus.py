@@ -63,6 +63,12 @@ def test_an_experiment_runs_on_files_of_one_s_own(
     assert all(line["status"] == "ok" and line["trained_on"] for line in served)
     assert not any(line.get("parents") for line in served)
     assert len({line["id"] for line in lines}) == len(lines)
+    rounds = [line["bought"] for line in read_lines(path / "rounds.jsonl")]
+    assert "drift" not in rounds[0]
+    for bought_ in rounds[1:3]:
+        assert bought_["asked"] == bought_["ok"] == bought_["drift"]["texts"] == 8
+        assert 0 < bought_["drift"]["seed_distance"] < 1
+    assert "What the teacher studied and wrote" in (path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("kind", ["text", "entities"])
@@ -81,6 +87,14 @@ def test_random_acquisition_from_the_same_texts_buys_as_many(kind: str, tmp_path
     assert found["spent"]["annotations"] == len(ids[0]) + served["spent"]["annotations"]
 
 
+def test_texts_that_no_label_is_known_of_can_be_studied(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    assert run(path, "evokd_news", *of("text", tmp_path), *RANDOM[1:3]) == 0
+    for line in read_lines(path / "rounds.jsonl")[1:3]:
+        assert line["bought"]["notes"]["studied"] == 10
+        assert line["bought"]["asked"] == line["bought"]["drift"]["texts"] == 8
+
+
 def test_a_corpus_that_is_used_up_ends_the_run(tmp_path: Path) -> None:
     path = tmp_path / "run"
     overrides = ["teacher.texts=30", "teacher.corpus_size=40", "schedule.rounds=9"]
@@ -91,6 +105,14 @@ def test_a_corpus_that_is_used_up_ends_the_run(tmp_path: Path) -> None:
     assert found["spent"]["annotations"] <= 40
     assert "has served all of its 40 texts" in (path / "run.log").read_text()
     assert (path / "student").is_dir()
+
+
+def test_a_budget_below_one_lesson_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [*of("text", tmp_path), "budget.max_annotations=3"]
+    assert run(tmp_path / "run", "evokd_news", *given) == 2
+    assert "does not cover the first lesson, which may take 4" in capsys.readouterr().err
 
 
 def lasting(path: Path) -> tuple[Any, ...]:

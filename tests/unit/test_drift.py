@@ -121,6 +121,18 @@ def test_of_a_purchase_the_usable_new_texts_count() -> None:
     assert found["new_words"] == 0.0  # "bird" came with what was bought beside it
 
 
+def test_all_that_came_in_lessons_is_new() -> None:
+    pool = Pool([sample("unlabelled")])
+    closed(pool, 0, annotated("red fish"))
+    served = annotated("red bird")
+    pool.open(Query(1, ()))
+    pool.close([served])
+    assert drift_of(EvenTask(), pool, [served]) == {}
+    found = drift_of(EvenTask(), pool, [served], lessons=True)
+    assert (found["texts"], found["new_words"]) == (1, 0.5)
+    assert 0 < found["seed_distance"] < 1
+
+
 def test_seed_texts_are_those_given_in_round_0() -> None:
     pool = Pool([sample("unlabelled")])
     first = closed(pool, 0, annotated("red fish"), written("blue sky", "yes"))

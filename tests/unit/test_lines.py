@@ -107,6 +107,14 @@ def test_lines_of_a_round_say_who_scored_and_what_was_wrong() -> None:
     ]
 
 
+def test_of_lessons_what_was_asked_for_counts_and_not_what_was_studied() -> None:
+    query = Query(0, (item(0, audit=False, score=0.9), item(1, audit=False, score=0.1)))
+    assert bought(query, [])["asked"] == 2
+    lessons = [{"asked": 4}, {"asked": 3}, {"asked": 0}]
+    assert bought(query, [], {"notes": {"lessons": lessons}})["asked"] == 7
+    assert bought(query, [], {"notes": {"no_lessons": "busy", "lessons": []}})["asked"] == 0
+
+
 @given(st.lists(st.floats(-1, 1, width=16), max_size=20))
 def test_features_are_stored_exactly(features: list[float]) -> None:
     assert unpacked(packed(features)) == tuple(features)
