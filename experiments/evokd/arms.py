@@ -28,7 +28,7 @@ _ONCE = ("schedule.rounds=1", f"schedule.steps_per_round={SPENT * STEPS}", "opti
 BULLETIN: dict[str, tuple[str, ...]] = {
     "evokd": _BOUGHT,
     "no_easy": (*_BOUGHT, "teacher.easy_fraction=0"),
-    "no_right": (*_BOUGHT, "teacher.show_right=false"),
+    "no_right": (*_BOUGHT, "teacher.show_right=false", "selector.right_fraction=0"),
     "no_review": (*_BOUGHT, "optim.review=0"),
     "one_call": (*_BOUGHT, "teacher.one_call=true"),
     "static": (*_BOUGHT, "teacher.analyse=false"),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -79,6 +80,13 @@ def from_answer(answer: str) -> tuple[Span, ...]:
     if not isinstance(rows, list) or not all(map(_is_row, rows)):
         raise DataError(f"{answer[:60]!r} is no list of [type, start, end]")
     return tuple(Span(*row) for row in rows)
+
+
+def rarest_types(texts: Sequence[Iterable[Span]]) -> list[str]:
+    """Of each text that of its entities' types which the fewest texts have; "" without entities."""
+    types = [{span.type for span in spans} for spans in texts]
+    times = Counter(kind for own in types for kind in own)
+    return [min(own, key=lambda kind: (times[kind], kind), default="") for own in types]
 
 
 def _is_row(row: Any) -> bool:

@@ -38,3 +38,9 @@ def test_an_arm_on_real_texts_composes(dataset: str, name: str) -> None:
     check(config)
     # No number: duplicates and texts that are too long are not in the pool.
     assert (config.schedule.initial_size == "all") == (name == "full")
+
+
+def test_without_right_predictions_as_many_are_studied() -> None:
+    config = compose_config(ARMS.bulletin("no_right"))
+    assert (config.teacher.show_right, config.selector.right_fraction) == (False, 0)
+    assert config.schedule.query_size == compose_config(ARMS.bulletin("evokd")).schedule.query_size

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from elad_exp.entities import Span, to_answer
 from elad_exp.errors import ConfigError
-from elad_exp.selectors.studied import GivenSelector, PredictionsSelector
+from elad_exp.selectors.studied import GivenSelector, PredictionsSelector, groups
 from elad_exp.types import Candidate, Explanation
 from tests.unit.label_toys import sample
 
@@ -37,6 +39,24 @@ def test_right_ones_have_their_share(right: float, expected: int) -> None:
 def test_answers_take_turns() -> None:
     wrong = [known for known, predicted in chosen(16, 0.5) if known != predicted]
     assert sorted(wrong) == ["a"] * 4 + ["b"] * 4  # though of the wrong ones two thirds are "a"
+
+
+def test_entity_types_take_turns() -> None:
+    def entities(n: int, *types: str) -> Candidate:
+        spans = (Span(kind, 10 * i + n, 10 * i + n + 3) for i, kind in enumerate(types))
+        return candidate(n, to_answer(spans), "[]")
+
+    wrong = [
+        *(entities(n, "PER", "LOC") for n in range(20)),
+        *(entities(n, "PER", "ORG") for n in range(20, 24)),
+        *(candidate(n, "[]", to_answer([Span("PER", 0, 1)])) for n in range(24, 28)),
+    ]
+    group = dict(zip((c.sample.id for c in wrong), groups(wrong), strict=True))
+    assert Counter(group.values()) == {"LOC": 20, "ORG": 4, "": 4}  # PER: the most frequent one
+    for n in (3, 12):
+        chosen = PredictionsSelector().select(wrong, n, np.random.default_rng(0))
+        found = Counter(group[item.sample.id] for item in chosen)
+        assert found == dict.fromkeys(("LOC", "ORG", ""), n // 3)
 
 
 def test_what_one_kind_lacks_the_other_has() -> None:

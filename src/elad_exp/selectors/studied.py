@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elad_exp.errors import ConfigError
+from elad_exp.entities import from_answer, rarest_types
+from elad_exp.errors import ConfigError, DataError
 from elad_exp.selectors.base import attempt_of, query_item, shuffled
 from elad_exp.selectors.components import ATTEMPT
 from elad_exp.types import SYNTHETIC, Candidate, QueryItem
 
 
 class PredictionsSelector:
-    """Draws wrong and right predictions, evenly over the answers that they should have been.
+    """Draws wrong and right predictions, evenly over the answers that they should have been (see
+    `groups`).
 
     For candidates that are annotated already, see `elad_exp.studied`: a prediction is right if it
     is the annotation's answer. Where one kind has too few, the other fills up.
@@ -78,10 +80,21 @@ class GivenSelector:
 
 
 def in_turn(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The first candidate of each known answer, then the second of each, and so on."""
-    seen: dict[str | None, int] = {}
+    """The first candidate of each group, then the second of each, and so on. See `groups`."""
+    seen: dict[str, int] = {}
     ranked = []
-    for place, candidate in enumerate(candidates):
-        turn = seen[candidate.known] = seen.get(candidate.known, -1) + 1
+    for place, (candidate, group) in enumerate(zip(candidates, groups(candidates), strict=True)):
+        turn = seen[group] = seen.get(group, -1) + 1
         ranked.append((turn, place, candidate))
     return [candidate for _, _, candidate in sorted(ranked, key=lambda x: x[:2])]
+
+
+def groups(candidates: Sequence[Candidate]) -> list[str]:
+    """The known answer of each candidate. Of a text with entities, whose answer is nearly always
+    its own, the type among them that the fewest candidates have.
+    """
+    answers = [candidate.known or "" for candidate in candidates]
+    try:
+        return rarest_types([from_answer(answer) for answer in answers])
+    except DataError:  # no entities
+        return answers

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 
-from elad_exp.entities import from_answer
+from elad_exp.entities import from_answer, rarest_types
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.rng import seeds_for
 from elad_exp.teachers.lessons.clearness import Answered, clearness
@@ -54,9 +54,7 @@ def ranked(task: Task, texts: Sequence[Text], given: Sequence[Answered], *, seed
 def _groups(task: Task, texts: Sequence[Text]) -> list[str]:
     if not isinstance(task, SpanTask):
         return [text.answer for text in texts]
-    types = [{span.type for span in from_answer(text.answer)} for text in texts]
-    times = Counter(kind for own in types for kind in own)
-    return [min(own, key=lambda kind: (times[kind], kind), default="") for own in types]
+    return rarest_types([from_answer(text.answer) for text in texts])
 
 
 def aims(analysis: Analysis | None, groups: Set[str]) -> dict[str, float]:
