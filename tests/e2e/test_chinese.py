@@ -91,6 +91,40 @@ def test_chinese_texts_are_classified(tmp_path: Path) -> None:
     assert {x["status"] for x in read_lines(out / "annotations.jsonl")} == {"ok"}
 
 
+@pytest.mark.parametrize("kind", ["text", "entities"])
+def test_lessons_of_chinese_texts_are_studied_and_served(kind: str, tmp_path: Path) -> None:
+    rows = notices if kind == "text" else tagged
+    path = write(tmp_path / "f.jsonl", [*rows("weather"), *rows("traffic")])
+    task = {
+        "text": ["dataset=text", LABELS],
+        "entities": [
+            *("dataset=entities", "dataset.tokens=characters"),
+            'dataset.types={PLACE: "城市的名称。"}',
+        ],
+    }[kind]
+    lessons = [
+        *("teacher=corpus", "teacher.texts=10", "teacher.lesson_size=5"),
+        *("selector=predictions", "selection.among=new", "selection.audit_fraction=0"),
+        "schedule.steps_per_round=5",
+    ]
+    out = tmp_path / "run"
+    assert main([*texts(path, *task), *lessons, f"paths.run_dir={out}"]) == 0
+    lines = read_lines(out / "annotations.jsonl")
+    served = [line for line in lines if line["round"]]
+    assert len(served) == 2 * 10
+    assert all(line["trained_on"] for line in served)
+    known = {row["text"] for label in NEWS for row in notices(label)}
+    assert {"".join(line["question"].split()) for line in served} <= known
+    for line in read_lines(out / "rounds.jsonl")[1:3]:
+        told = line["bought"]
+        assert told["asked"] == told["ok"] == told["drift"]["texts"] == 10
+        assert told["notes"]["studied"] > 0
+        assert told["drift"]["words"] > 10  # characters: as words, there would be one a text
+        assert 0 < told["drift"]["seed_distance"] < 1
+    metric = "macro_f1" if kind == "text" else "span_f1"
+    assert f"test/{metric}" in result(out)["metrics"]
+
+
 def test_places_in_chinese_texts_are_tagged(tmp_path: Path) -> None:
     path = write(tmp_path / "f.jsonl", [*tagged("weather"), *tagged("traffic")])
     out = tmp_path / "run"
