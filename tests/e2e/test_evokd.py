@@ -105,6 +105,15 @@ def test_the_first_rounds_of_lessons_can_be_paraphrases(tmp_path: Path) -> None:
     assert all(set(x["parents"]) < given for x in own)
 
 
+def test_labels_that_are_wrong_can_be_found_by_a_second_look(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    assert run(path, "teacher.error_rate=0.5", "teacher.votes=2", "optim.doubt=0.7") == 0
+    assert result(path)["teacher"]["error_rate"] == 0.5
+    lines = [x["bought"] for x in read_lines(path / "rounds.jsonl")[1:3]]
+    dropped = [x["dropped"] for line in lines for x in line["notes"]["lessons"]]
+    assert sum(d.get("a second look gave another answer", 0) for d in dropped) > 3
+
+
 def test_entities_are_learnt_in_the_same_loop(tmp_path: Path) -> None:
     path = tmp_path / "run"
     assert run(path, "dataset=bulletin_entities", "teacher.votes=2", "teacher.one_call=false") == 0

@@ -346,6 +346,41 @@ def test_the_program_s_lessons_are_right_and_new(
         assert bought.spent() == spent
 
 
+@pytest.mark.parametrize("kind", [BulletinTask, BulletinEntitiesTask])
+@pytest.mark.parametrize("options", [{}, {"one_call": True}, {"votes": 2}], ids=str)
+def test_a_share_of_the_program_s_labels_can_be_wrong(
+    kind: type, options: dict[str, Any], tmp_path: Path
+) -> None:
+    task, splits = bulletin(kind)
+    asked = {"texts": 100, "near_duplicates": False, **options}
+    wrong, dropped = {}, {}
+    for rate in (0.0, 0.3, 1.0):
+        teacher = evokd_oracle(task, splits.gold, error_rate=rate, **asked)
+        assert teacher.info["error_rate"] == rate
+        with Store(tmp_path / f"{rate}.sqlite") as store:
+            found = metered(store, teacher).annotate(predictions(kind))
+            assert metered(store, teacher).annotate(predictions(kind)) == found
+        fine = [a for a in found if a.explanation]
+        wrong[rate] = sum(a.explanation.answer != task.right(a.sample.question) for a in fine)
+        dropped[rate] = sum("a second look gave another answer" in a.reason for a in found)
+        assert len(fine) + dropped[rate] > 90
+    assert wrong[0.0] == dropped[0.0] == 0
+    if "votes" in options:  # wrong and trained on only if both looks err alike
+        assert wrong[0.3] < 10
+        assert 25 < dropped[0.3] < 65
+        assert dropped[1.0] > 40
+    else:
+        assert 15 < wrong[0.3] < 45
+        assert wrong[1.0] > 90
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1, True])
+def test_error_rates_out_of_range_are_refused(rate: Any) -> None:
+    task, splits = bulletin()
+    with pytest.raises(ConfigError, match=f"teacher.error_rate={rate}: must be from 0 to 1"):
+        evokd_oracle(task, splits.gold, error_rate=rate)
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     st.fixed_dictionaries(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from elad_exp.entities import Span, from_answer, to_answer
 from elad_exp.errors import ConfigError
-from elad_exp.protocols import Task
+from elad_exp.protocols import SpanTask, Task
 from elad_exp.rng import generator
 from elad_exp.teachers.lessons.speaker import Program
-from elad_exp.types import Explanation, QueryItem, Sample
+from elad_exp.types import Explanation, QueryItem, Sample, sample_id
 
 
 @runtime_checkable
@@ -43,19 +45,29 @@ class GrammarSpeaker(Program):
     Args:
         task: The bulletin.
         seed: See `Program`.
+        error_rate: Share of labels that are wrong, 0 to 1, as a fallible model's are. Each look at
+            a text errs by itself. A wrong class is any other one. Of the entities of a text one has
+            a wrong type; where there are none, a word is taken for one.
 
     Raises:
-        ConfigError: The task's writer cannot be asked.
+        ConfigError: The task's writer cannot be asked, or `error_rate` is out of range.
     """
 
-    def __init__(self, task: Task, *, seed: int) -> None:
+    def __init__(self, task: Task, *, seed: int, error_rate: float = 0.0) -> None:
         super().__init__(seed=seed)
+        if isinstance(error_rate, bool) or not 0 <= error_rate <= 1:
+            raise ConfigError(f"teacher.error_rate={error_rate!r}: must be from 0 to 1")
         if not isinstance(task, LessonTask):
             raise ConfigError(
                 f"teacher=evokd_oracle: no program writes the texts of task {task.name!r}; choose "
                 "dataset=bulletin, dataset=bulletin_entities or another teacher"
             )
         self.task: LessonTask = task
+        self.error_rate = error_rate
+
+    @property
+    def info(self) -> dict[str, Any]:
+        return {"error_rate": self.error_rate}
 
     def reply(self, step: str, plan: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = getattr(self, f"_{step}")(plan)
@@ -76,7 +88,7 @@ class GrammarSpeaker(Program):
 
     def _write_labelled(self, plan: Mapping[str, Any]) -> dict[str, Any]:
         made = self._write(plan)
-        return made | self._label({"texts": [*made["easy"], *made["hard"]]})
+        return made | self._label(dict(plan) | {"texts": [*made["easy"], *made["hard"]]})
 
     def _rephrase(self, plan: Mapping[str, Any]) -> dict[str, Any]:
         """New texts with the answer of the source: what they share with it."""
@@ -88,9 +100,30 @@ class GrammarSpeaker(Program):
 
     def _label(self, plan: Mapping[str, Any]) -> dict[str, Any]:
         found = []
+        look = [str(plan.get(key)) for key in ("round", "number", "vote")]
         for text in plan["texts"]:
             answer = self.task.right(text)
             sample = Sample("", text)
+            rng = generator(self.seed, "label error", *look, sample_id(text))
+            if answer is not None and rng.random() < self.error_rate:
+                answer = wrong_answer(self.task, sample, answer, rng)
             line = answer and self.task.target(sample, Explanation((), answer))
             found.append((line or "").removeprefix("Answer: "))
         return {"answers": found}
+
+
+def wrong_answer(task: Task, sample: Sample, right: str, rng: np.random.Generator) -> str:
+    """Another answer than the right one; see `GrammarSpeaker`."""
+    if not isinstance(task, SpanTask):
+        others = [label for label in task.labels(sample) or () if label != right]
+        return others[rng.integers(len(others))]
+    spans, types = list(from_answer(right)), list(task.descriptions)
+    if not spans:
+        places = task.tokens(sample.question)
+        return to_answer(
+            [Span(types[rng.integers(len(types))], *places[rng.integers(len(places))])]
+        )
+    n = int(rng.integers(len(spans)))
+    others = [kind for kind in types if kind != spans[n].type]
+    spans[n] = replace(spans[n], type=others[rng.integers(len(others))])
+    return to_answer(spans)

@@ -35,11 +35,12 @@ _OF_METHODS = frozenset(
 """Settings of methods; the others are the model's."""
 
 
-def evokd_oracle(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
-    """EvoKD by the program that wrote the bulletin."""
-    return EvoKDTeacher(
-        task, gold, GrammarSpeaker(task, seed=seed), seed=seed, name="evokd_oracle", **given
-    )
+def evokd_oracle(
+    task: Task, gold: GoldBook, *, seed: int = 0, error_rate: float = 0.0, **given: Any
+) -> LessonTeacher:
+    """EvoKD by the program that wrote the bulletin; `given` are settings of `EvoKDTeacher`."""
+    speaker = GrammarSpeaker(task, seed=seed, error_rate=error_rate)
+    return EvoKDTeacher(task, gold, speaker, seed=seed, name="evokd_oracle", **given)
 
 
 def evokd(task: Task, gold: GoldBook, *, seed: int = 0, **given: Any) -> LessonTeacher:
