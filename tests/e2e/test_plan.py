@@ -117,7 +117,12 @@ def numbers(line: str, shown: str) -> list[int]:
 
 @pytest.mark.parametrize(
     "options",
-    [[], ["teacher.votes=2", "teacher.lesson_size=3"], ["dataset=bulletin_entities"]],
+    [
+        [],
+        ["teacher.votes=2", "teacher.lesson_size=3"],
+        ["dataset=bulletin_entities"],
+        ["teacher.init=auggpt", "teacher.init_rounds=2"],
+    ],
     ids=str,
 )
 def test_lessons_cost_what_is_planned(

@@ -75,6 +75,7 @@ class LessonTeacher(ABC):
     name: ClassVar[str]
     mode = "explain"
     among: tuple[str, ...] = ("annotated",)
+    studies_attempts = False
 
     def __init__(
         self,
@@ -107,11 +108,6 @@ class LessonTeacher(ABC):
         self.answer_tokens, self.near_duplicates = answer_tokens, near_duplicates
         self.notes: dict[str, Any] = {}
         self.labelled: Callable[[], Sequence[Annotation]] = tuple
-
-    @property
-    def studies_attempts(self) -> bool:
-        """See `LessonAnnotator`; those that make new texts of labelled ones do not."""
-        return False
 
     def problems(self, task: Task) -> list[str]:
         """Why this teacher, with its settings, cannot teach a task; asked while it is made."""

@@ -82,6 +82,7 @@ class EvoKDTeacher(LessonTeacher):
         self.easy_fraction, self.analyse, self.show_right = easy_fraction, analyse, show_right
         self.one_call, self.votes = one_call, votes
         self.init, self.init_rounds = init, init_rounds
+        self.studies_attempts = analyse
         super().__init__(task, gold, speaker, **given)
 
     def problems(self, task: Task) -> list[str]:
@@ -94,11 +95,6 @@ class EvoKDTeacher(LessonTeacher):
         elif self.init:
             found += not_of_spans(f"teacher.init={self.init}", task)
         return found
-
-    @property
-    def studies_attempts(self) -> bool:
-        """See `LessonAnnotator`."""
-        return self.analyse
 
     @property
     def settings(self) -> dict[str, Any]:
