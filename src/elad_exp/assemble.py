@@ -47,12 +47,7 @@ from elad_exp.student.precision import choose_dtype
 from elad_exp.student.sentences import SentenceEncoder
 from elad_exp.studied import AMONG
 from elad_exp.teachers.afford import check_annotation, check_first
-from elad_exp.teachers.annotator import (
-    Annotator,
-    LessonAnnotator,
-    PoolAnnotator,
-    check_studied,
-)
+from elad_exp.teachers.annotator import Annotator, check_studied, shown_pool
 from elad_exp.teachers.metered import MeteredTeacher
 
 log = logging.getLogger(__name__)
@@ -235,10 +230,7 @@ class Assembly:
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder, sentences)
         teacher.annotated = lambda: [a.sample for a in rounds.pool.labelled]
         warnings += unpriced(teacher.annotator.model, teacher.annotator.info)
-        if isinstance(teacher.annotator, LessonAnnotator):
-            teacher.annotator.labelled = lambda: rounds.pool.labelled
-        if isinstance(teacher.annotator, PoolAnnotator):
-            warnings += teacher.annotator.serve(splits.pool)
+        warnings += shown_pool(teacher.annotator, splits.pool, lambda: rounds.pool.labelled)
         module = StudentModule(
             student.model,
             engine,

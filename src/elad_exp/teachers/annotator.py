@@ -187,3 +187,18 @@ def check_studied(annotator: Annotator, among: str) -> None:
             f"annotated already; set selection.among={' or '.join(annotator.among)}, and a "
             "selector for it (predictions or given)"
         )
+
+
+def shown_pool(
+    annotator: Annotator, pool: Sequence[Sample], labelled: Callable[[], Sequence[Annotation]]
+) -> list[str]:
+    """Warnings of a teacher that learns what there is in a run, if it looks at it.
+
+    Args:
+        annotator: Any.
+        pool: See `PoolAnnotator.serve`.
+        labelled: See `LessonAnnotator`.
+    """
+    if isinstance(annotator, LessonAnnotator):
+        annotator.labelled = labelled
+    return annotator.serve(pool) if isinstance(annotator, PoolAnnotator) else []
