@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,10 @@ class Wayward(ScriptedLessons):
         if prompt.startswith("You write") and self.calls % 2:
             return '{"easy": ["", "' + "long " * 200 + '"], "hard": ["One.", "One."]}'
         if prompt.startswith("You give"):
-            return '{"answers": ["party", "meeting", "meeting", "meeting", "meeting"]}'
+            n = len(self.label(prompt)["answers"])
+            if self.calls == 3:  # one too many
+                n += 1
+            return json.dumps({"answers": ["party", *["meeting"] * (n - 1)]})
         return super().__call__(body)
 
 
@@ -98,6 +102,7 @@ def test_what_a_model_spoils_is_billed_dropped_and_said(tmp_path: Path) -> None:
     assert "an empty text" in reasons
     assert any("bytes, more than" in reason for reason in reasons)
     assert "the answer cannot be used: 'party'" in reasons
+    assert "no answer came for it: 5 labels came for 4 texts" in reasons
     assert all((x["status"] == "ok") == x["trained_on"] == (not x["reason"]) for x in lines)
 
 
@@ -129,7 +134,7 @@ def test_a_budget_ends_between_lessons(tmp_path: Path, limit: str) -> None:
     unit, most = limit.removeprefix("max_").split("=")
     assert 0 < found["spent"][unit] <= float(most)
     lines = [x for x in read_lines(path / "annotations.jsonl") if x["round"]]
-    assert not [x for x in lines if x["reason"] == "no answer came for it"]
+    assert not [x for x in lines if x["reason"].startswith("no answer came for it")]
     assert len(bought(path)) == 12 + len(lines)
 
 

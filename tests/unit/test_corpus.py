@@ -150,7 +150,7 @@ def test_nothing_is_served_twice_and_what_is_left_is_served(
 def test_a_confusion_asks_for_both_classes_and_a_missed_entity_for_its_type() -> None:
     def analysis(*pairs: tuple[str, str, float]) -> Analysis:
         named = [{"right": r, "predicted": p, "score": s} for r, p, s in pairs]
-        return Analysis.model_validate({"confused": named})
+        return Analysis.model_validate({"confused": named, "missing": []})
 
     both = aims(analysis(("a", "b", 0.3), ("b", "c", 0.6)), {"a", "b", "c"})
     assert both == pytest.approx({"a": 0.2, "b": 0.1 + 0.4, "c": 0.2})

@@ -211,8 +211,6 @@ def test_what_cannot_be_used_says_why() -> None:
         "",
         "",
     ]
-    assert reasons(TEXTS, {"answers": ["market", "concert"]}) == ["", "", "no answer came for it"]
-    assert reasons(TEXTS, "sorry") == ["no answer came for it"] * 3
     assert reasons("sorry") == []
     other = {"answers": ["market", "market", "concert"]}
     assert reasons(TEXTS, right, other, votes=2) == [
@@ -228,14 +226,11 @@ def test_what_cannot_be_used_says_why() -> None:
         "longer than teacher.text_tokens allows: 513 bytes, more than 512",
         "",
     ]
-    too_many = {"easy": ["a b", "c d"], "hard": ["e f", "g h"]}
-    assert reasons(too_many, right) == ["", "", ""]
 
 
 def test_texts_can_come_with_their_answers() -> None:
     both = TEXTS | {"answers": ["market", "concert", "opera"]}
     assert reasons(both, one_call=True) == ["", "", "the answer cannot be used: 'opera'"]
-    assert reasons(TEXTS, one_call=True) == ["no answer came for it"] * 3
 
 
 def test_what_was_said_before_is_sifted_out() -> None:
@@ -406,7 +401,7 @@ def test_a_budget_covers_whole_lessons_and_is_never_exceeded(
             assert getattr(spent, unit.removeprefix("max_")) <= limit
         assert len(found) == spent.annotations
         assert len(found) % 5 == 0
-        assert not [a for a in found if a.reason == "no answer came for it"]
+        assert not [a for a in found if a.reason.startswith("no answer came for it")]
         assert (len(found) == 20) == (bought.last_refusal is None)
         assert store._select("SELECT * FROM holds") == []
 
@@ -434,9 +429,10 @@ def test_a_lesson_that_fails_costs_no_other(tmp_path: Path, monkeypatch: Any) ->
     with Store(tmp_path / "store.sqlite") as store:
         bought = metered(store, teacher)
         found = bought.annotate(predictions(BulletinTask))
-        assert len(found) == 10
         assert bought.last_refusal is None
-        assert bought.spent().annotations == 15  # its texts were written and are paid for
+        assert len(found) == bought.spent().annotations == 15  # its texts were written and are paid
+        lost = [a.reason for a in found if a.reason.startswith("no answer came for it")]
+        assert lost == ["no answer came for it: no such model"] * 5
         assert store._select("SELECT * FROM holds") == []
 
 

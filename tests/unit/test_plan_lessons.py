@@ -125,14 +125,16 @@ class Wordy(GrammarSpeaker):
     async def answer(self, step: str, request: Request, plan: Any) -> Answer:
         most = request.bound.completion_tokens
         if step == "analyse":
-            reply: dict[str, Any] = {"text": " ".join(["vast"] * (most - 8))}
+            told = " ".join(["vast"] * (most - 16))
+            reply: dict[str, Any] = {"confused": [], "missing": [], "text": told}
         elif step == "label":
             reply = json.loads((await super().answer(step, request, plan)).text)
         else:
             n = plan["easy"] + plan["hard"]
             body = " ".join(["vast"] * (most // n - 8))
             texts = [f"{body} {plan['round']} {plan['number']} {i}" for i in range(n)]
-            reply = {"hard": texts, "answers": ["announce"] * n}
+            easy, hard = texts[: plan["easy"]], texts[plan["easy"] :]
+            reply = {"easy": easy, "hard": hard, "answers": ["announce"] * n}
         return Answer(json.dumps(reply), Status.OK, Usage(request.bound.prompt_tokens, most))
 
 

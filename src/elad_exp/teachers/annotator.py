@@ -141,8 +141,16 @@ class LessonAnnotator(Annotator, Protocol):
         """
         ...
 
-    async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
-        """What is to be written, in order of importance. May ask."""
+    async def study(
+        self, query: Query, ask: Ask, earlier: Sequence[Sample] = ()
+    ) -> Sequence[Lesson]:
+        """What is to be written, in order of importance. May ask.
+
+        Args:
+            query: What is studied.
+            ask: See `Ask`.
+            earlier: What is annotated by now; what is written shall not repeat it.
+        """
         ...
 
     async def write(self, lesson: Lesson, ask: Ask) -> list[Annotation]:

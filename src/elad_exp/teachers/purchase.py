@@ -98,7 +98,7 @@ class Purchase:
         """The job that plans the lessons."""
 
         async def work(ask: Ask) -> list[Annotation]:
-            planned.extend(await annotator.study(self.query, ask))
+            planned.extend(await annotator.study(self.query, ask, self.teacher.annotated()))
             return []
 
         name = f"study-{self.query.round}"

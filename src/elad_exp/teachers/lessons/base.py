@@ -1,38 +1,25 @@
-"""What teachers that write lessons share: steps are asked for, texts are labelled and sifted."""
+"""What teachers that write lessons share: what is given, written and sifted."""
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from elad_exp.budget.budget import Limits
-from elad_exp.budget.pricing import LONGEST_PROMPT
 from elad_exp.errors import ConfigError
 from elad_exp.protocols import Task
 from elad_exp.teachers.annotator import Ask, Lesson, LessonCalls
-from elad_exp.teachers.calling import Calling
+from elad_exp.teachers.lessons.asker import Asker
 from elad_exp.teachers.lessons.forecast import forecast
-from elad_exp.teachers.lessons.sift import sifted
+from elad_exp.teachers.lessons.sift import repeats, sifted
 from elad_exp.teachers.lessons.speaker import Speaker
-from elad_exp.teachers.lessons.steps import (
-    BYTES_A_TOKEN,
-    SCHEMAS,
-    Answers,
-    Batch,
-    about,
-    form_of,
-    numbered,
-    prompt_of,
-)
-from elad_exp.teachers.replies import Unusable, read
+from elad_exp.teachers.lessons.steps import BYTES_A_TOKEN
+from elad_exp.teachers.replies import Unusable
 from elad_exp.types import (
     GIVEN,
     SYNTHETIC,
     Annotation,
-    Answer,
     Explanation,
     GoldBook,
     Query,
@@ -40,17 +27,13 @@ from elad_exp.types import (
     Request,
     Sample,
     Status,
-    Usage,
     sample_id,
 )
 
 log = logging.getLogger(__name__)
 
-SPARE = 64
-"""Tokens of a reply beside its texts: names and brackets."""
 
-
-class LessonTeacher(ABC):
+class LessonTeacher(Asker, ABC):
     """Implements `annotator.LessonAnnotator`; subclasses say what is studied and written.
 
     The query of round 0 is the labelled examples that a run begins with: they are given, not
@@ -102,12 +85,18 @@ class LessonTeacher(ABC):
         problems += self.problems(task)
         if problems:
             raise ConfigError("; ".join(problems))
-        self.task, self.gold, self.speaker, self.seed = task, gold, speaker, seed
-        self.descriptions: Mapping[str, str] = descriptions or {}
-        self.texts, self.lesson_size, self.text_tokens = texts, lesson_size, text_tokens
-        self.answer_tokens, self.near_duplicates = answer_tokens, near_duplicates
+        super().__init__(
+            task,
+            descriptions or {},
+            speaker,
+            text_tokens=text_tokens,
+            answer_tokens=answer_tokens,
+        )
+        self.gold, self.seed, self.near_duplicates = gold, seed, near_duplicates
+        self.texts, self.lesson_size = texts, lesson_size
         self.notes: dict[str, Any] = {}
         self.labelled: Callable[[], Sequence[Annotation]] = tuple
+        self.earlier: Sequence[Sample] = ()
 
     def problems(self, task: Task) -> list[str]:
         """Why this teacher, with its settings, cannot teach a task; asked while it is made."""
@@ -123,44 +112,6 @@ class LessonTeacher(ABC):
         names = ("texts", "lesson_size", "text_tokens", "answer_tokens", "near_duplicates")
         return {name: getattr(self, name) for name in names}
 
-    # -- an annotator, as far as its speaker is one ------------------------------------------
-
-    @property
-    def model(self) -> str:
-        return self.speaker.model
-
-    @property
-    def estimated(self) -> bool:
-        return self.speaker.estimated
-
-    @property
-    def calling(self) -> Calling:
-        return self.speaker.calling
-
-    @property
-    def shares_cache(self) -> bool:
-        return self.speaker.shares_cache
-
-    @property
-    def fresh_by(self) -> int | None:
-        return self.speaker.fresh_by
-
-    def check(self, limits: Limits) -> None:
-        """See `Annotator`."""
-        self.speaker.check(limits)
-
-    def check_price(self, limits: Limits) -> None:
-        """See `Annotator`."""
-        self.speaker.check_price(limits)
-
-    def priced(self, usage: Usage) -> Usage:
-        """See `Annotator`."""
-        return self.speaker.priced(usage)
-
-    async def close(self) -> None:
-        """See `Annotator`."""
-        await self.speaker.close()
-
     def requests(self, item: QueryItem) -> list[tuple[Request, float]]:
         """Nothing is asked about an item alone."""
         return []
@@ -175,9 +126,11 @@ class LessonTeacher(ABC):
         """See `LessonAnnotator`, and `forecast.forecast` for what is assumed."""
         return forecast(self, query)
 
-    async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
+    async def study(
+        self, query: Query, ask: Ask, earlier: Sequence[Sample] = ()
+    ) -> Sequence[Lesson]:
         """The lessons of a round. Begins new `notes`."""
-        self.notes = {}
+        self.notes, self.earlier = {}, earlier
         if query.round == 0:
             return [given(query)]
         return await self.lessons(query, ask)
@@ -218,23 +171,10 @@ class LessonTeacher(ABC):
 
     # -- for subclasses ----------------------------------------------------------------------
 
-    @property
-    def about(self) -> dict[str, str]:
-        """The fields of a prompt that are the same in every one of a task."""
-        return about(self.task, self.descriptions)
-
     def sizes(self, total: int) -> Iterator[int]:
         """Of the lessons that `total` texts make."""
         for begin in range(0, total, self.lesson_size):
             yield min(self.lesson_size, total - begin)
-
-    def written_tokens(self, n: int) -> int:
-        """Of a reply with `n` texts, at most."""
-        return self.text_tokens * n + SPARE
-
-    def answered_tokens(self, n: int) -> int:
-        """Of a reply with `n` answers, at most."""
-        return self.answer_tokens * (n + 1)
 
     def sample(self, text: str, *, parents: Sequence[str], origin: str) -> Sample:
         """The sample of a text that was written."""
@@ -243,7 +183,7 @@ class LessonTeacher(ABC):
     def annotation(
         self,
         text: str,
-        said: Sequence[str | None],
+        said: Sequence[str],
         *,
         parents: Sequence[str],
         origin: str = SYNTHETIC,
@@ -254,21 +194,17 @@ class LessonTeacher(ABC):
 
         Args:
             text: Without breaks of lines.
-            said: As prompts show answers; None where none came.
+            said: As prompts show answers; there may be none where `reason` says why.
             parents: Ids of what it was made from.
             origin: Of its sample.
             aim: What it was asked for as, see `Annotation`.
             reason: Why it cannot be used, where that is known already.
         """
         sample = self.sample(text, parents=parents, origin=origin)
-        read_as = [
-            None if s is None else self.task.parse(sample, f"Answer: {s}").answer for s in said
-        ]
+        read_as = [self.task.parse(sample, f"Answer: {s}").answer for s in said]
         reason = self.unusable(text) or reason
         if reason:
             pass
-        elif None in said:
-            reason = "no answer came for it"
         elif None in read_as:
             reason = f"the answer cannot be used: {said[read_as.index(None)]!r}"
         elif len(set(read_as)) > 1:
@@ -278,7 +214,7 @@ class LessonTeacher(ABC):
             None if reason else Explanation((), read_as[0]),
             Status.UNPARSED if reason else Status.OK,
             self.name,
-            raw=said[0] or "",
+            raw=said[0] if said else "",
             reason=reason,
             aim=aim,
         )
@@ -292,102 +228,20 @@ class LessonTeacher(ABC):
         too_long = f"longer than teacher.text_tokens allows: {size} bytes, more than {most}"
         return too_long if size > most else ""
 
-    async def labels(
-        self, texts: Sequence[str], ask: Ask, plan: Mapping[str, Any], *, votes: int
-    ) -> list[list[str | None]]:
-        """For each text an answer from each of `votes` looks; None where none came.
+    def useless(self, texts: Sequence[str]) -> dict[int, str]:
+        """Places of the texts of a lesson that no answer makes usable, each with the reason.
 
-        `label_bounds` is what it may cost.
+        What other lessons of the round write is not looked at: they are written at the same time,
+        so what is asked would depend on which is done first. See `sift`.
         """
-        found: list[list[str | None]] = [[] for _ in texts]
-        # What cannot be used is not asked about.
-        asked = [n for n, text in enumerate(texts) if not self.unusable(text)]
-        for vote in range(votes):
-            said: Sequence[str] = ()
-            if asked:
-                shown = [texts[n] for n in asked]
-                said = await self._look(shown, ask, dict(plan) | {"vote": vote}, votes=votes)
-            by_text = dict(zip(asked, said, strict=False))
-            for n, own in enumerate(found):
-                own.append(by_text.get(n))
-        return found
+        reasons = {n: reason for n, text in enumerate(texts) if (reason := self.unusable(text))}
+        fine = [n for n in range(len(texts)) if n not in reasons]
+        samples = [self.sample(texts[n], parents=(), origin=SYNTHETIC) for n in fine]
+        return reasons | {fine[n]: reason for n, reason in self.repeats(samples).items()}
 
-    async def _look(
-        self, texts: Sequence[str], ask: Ask, plan: Mapping[str, Any], *, votes: int
-    ) -> list[str]:
-        ahead = self.label_bounds(len(texts), votes=votes - plan["vote"] - 1)
-        step = dict(plan) | {"texts": list(texts)}
-        values = self.about | {"form": form_of(self.task), "texts": numbered(texts)}
-        most = self.answered_tokens(len(texts))
-        try:
-            found = await self.say("label", values, ask, step, most_tokens=most, ahead=ahead)
-        except Unusable as error:
-            log.warning("labels of lesson %s cannot be used: %s", plan.get("number"), error)
-            return []
-        assert isinstance(found, Answers)
-        return found.answers
-
-    async def texts_of(
-        self, step: str, values: Mapping[str, str], lesson: Lesson, ask: Ask
-    ) -> list[str]:
-        """The texts that a step which asks for nothing else is replied, on one line each.
-
-        Raises:
-            Unusable: See `say`.
-        """
-        most = self.written_tokens(lesson.size)
-        found = await self.say(step, values, ask, lesson.plan, most_tokens=most)
-        assert isinstance(found, Batch)
-        return [" ".join(text.split()) for text in found.texts][: lesson.size]
-
-    def label_bounds(self, n: int, *, votes: int) -> list[Usage]:
-        """The most that each look at `n` texts can cost which are not written yet."""
-        frame = prompt_of("label").render(**self.about, form=form_of(self.task), texts="")
-        read = self.speaker.read_bound("label", frame, texts=n, text_tokens=self.text_tokens)
-        return [self.speaker.priced(Usage(read, self.answered_tokens(n)))] * votes
-
-    async def say(
-        self,
-        step: str,
-        values: Mapping[str, str],
-        ask: Ask,
-        plan: Mapping[str, Any],
-        *,
-        most_tokens: int,
-        ahead: Sequence[Usage] = (),
-    ) -> Any:
-        """What is replied to a step, for which the calls `ahead` are set aside as well.
-
-        Args:
-            step: A key of `steps.SCHEMAS`.
-            values: Of the fields of its prompt.
-            ask: Metered.
-            plan: See `Speaker.ask_for`.
-            most_tokens: Of the reply.
-            ahead: The most that each further call of the lesson can cost.
-
-        Raises:
-            Unusable: It does not fit the step's schema.
-        """
-        prompt = prompt_of(step).render(**values)
-        request = replace(
-            self.speaker.ask_for(step, prompt, most_tokens=most_tokens, plan=plan),
-            ahead=sum(ahead, Usage()),
-            ahead_calls=len(ahead),
-        )
-        if request.bound.prompt_tokens > LONGEST_PROMPT:
-            raise Unusable(
-                f"the prompt may have {request.bound.prompt_tokens} tokens, more than "
-                f"{LONGEST_PROMPT}; it was not sent"
-            )
-
-        async def call() -> Answer:
-            return await self.speaker.answer(step, request, plan)
-
-        reply = await ask(request, call)
-        if reply.status is not Status.OK:
-            raise Unusable(reply.reason or str(reply.status))
-        return read(reply.text, SCHEMAS[step])
+    def repeats(self, samples: Sequence[Sample]) -> dict[int, str]:
+        """See `sift.repeats`; earlier ones are what was annotated before the round."""
+        return repeats(samples, self.earlier, near_duplicates=self.near_duplicates)
 
 
 def given(query: Query) -> Lesson:

@@ -12,6 +12,7 @@ from typing import Any
 
 from elad_exp.protocols import Task
 from elad_exp.teachers.annotator import Ask, Lesson
+from elad_exp.teachers.lessons.asker import NO_ANSWER
 from elad_exp.teachers.lessons.auggpt import not_of_spans, rephrased
 from elad_exp.teachers.lessons.base import LessonTeacher
 from elad_exp.teachers.lessons.sources import first_examples, of_each
@@ -19,6 +20,7 @@ from elad_exp.teachers.lessons.speaker import Speaker
 from elad_exp.teachers.lessons.steps import (
     Analysis,
     Labelled,
+    Miscounted,
     Texts,
     evidence_text,
     form_of,
@@ -83,6 +85,7 @@ class EvoKDTeacher(LessonTeacher):
         self.one_call, self.votes = one_call, votes
         self.init, self.init_rounds = init, init_rounds
         self.studies_attempts = analyse
+        self.temperature = speaker.info.get("temperature")
         super().__init__(task, gold, speaker, **given)
 
     def problems(self, task: Task) -> list[str]:
@@ -90,6 +93,16 @@ class EvoKDTeacher(LessonTeacher):
         found = [f"teacher.{k}={v}: must be at least 1" for k, v in least.items() if v < 1]
         if not 0 <= self.easy_fraction <= 1:
             found.append(f"teacher.easy_fraction={self.easy_fraction}: must be 0 to 1")
+        if self.votes > 1 and self.one_call:
+            found.append(
+                f"teacher.votes={self.votes}: with teacher.one_call=true texts come with their "
+                "answers and are not labelled again; set one of them to its default"
+            )
+        elif self.votes > 1 and self.temperature == 0:
+            found.append(
+                f"teacher.votes={self.votes}: at teacher.temperature=0 a second look repeats the "
+                "first; set teacher.votes=1, or a temperature above 0 (null: the provider's own)"
+            )
         if self.init not in (None, "auggpt"):
             found.append(f"teacher.init={self.init}: choose auggpt or null")
         elif self.init:
@@ -199,22 +212,40 @@ class EvoKDTeacher(LessonTeacher):
         step, values = self._asked(plan["examples"], analysis, easy=easy, hard=hard)
         most, looks = self._most(lesson.size), 0 if self.one_call else self.votes
         ahead = self.label_bounds(lesson.size, votes=looks)
-        found = await self.say(step, values, ask, plan, most_tokens=most, ahead=ahead)
+        missing = ""
+        try:
+            found = await self.say(step, values, ask, plan, most_tokens=most, ahead=ahead)
+        except Miscounted as error:
+            found, missing = error.found, f"{NO_ANSWER}: {error}"
         assert isinstance(found, Texts)
-        texts = [" ".join(text.split()) for text in found.all][: lesson.size]
-        said: list[list[str | None]]
+        # No more of each kind than was asked for.
+        places = [*range(len(found.easy))[:easy]]
+        places += [len(found.easy) + n for n in range(len(found.hard))[:hard]]
+        texts = [" ".join(found.all[place].split()) for place in places]
+        reasons: dict[int, str] = {}
+        said: list[list[str]] = [[] for _ in texts]
         if isinstance(found, Labelled):
-            own = found.answers
-            said = [[own[n] if n < len(own) else None] for n in range(len(texts))]
+            if not missing:
+                said = [[found.answers[place]] for place in places]
         else:
+            reasons = self.useless(texts)
+            fine = [n for n in range(len(texts)) if n not in reasons]
             place = {"round": plan["round"], "number": plan["number"]}
-            said = await self.labels(texts, ask, place, votes=self.votes)
-        clear = len(found.easy)
+            answers, missing = await self.labels(
+                [texts[n] for n in fine], ask, place, votes=self.votes
+            )
+            for n, own in zip(fine, answers, strict=True):
+                said[n] = own
+        clear = len(found.easy[:easy])
         return [
             self.annotation(
-                text, answers, parents=plan["parents"], aim="easy" if n < clear else "hard"
+                text,
+                said[n],
+                parents=plan["parents"],
+                aim="easy" if n < clear else "hard",
+                reason=reasons.get(n, missing),
             )
-            for n, (text, answers) in enumerate(zip(texts, said, strict=True))
+            for n, text in enumerate(texts)
         ]
 
 

@@ -63,6 +63,8 @@ async def _gone_through(
     twin = copy(teacher)
     twin.speaker = copy(teacher.speaker)
     twin.speaker.answer = replies.answer  # type: ignore[method-assign]
+    # The texts that are made up repeat each other; those that will be written are taken to be new.
+    twin.repeats = lambda samples: {}  # type: ignore[method-assign]
     lessons = await twin.study(query, replies.ask)
     found = [replies.taken(0)]
     for lesson in lessons:
@@ -142,7 +144,8 @@ class _Replies:
     def _analysis(self, request: Request) -> dict[str, Any]:
         """What every wrong prediction shows: what is taken for what, and one of two phenomena."""
         if self.longest:
-            return {"text": " ".join([WORD] * request.bound.completion_tokens)}
+            told = " ".join([WORD] * request.bound.completion_tokens)
+            return Analysis(confused=[], missing=[], text=told).model_dump()
         wrong = [n for n, item in enumerate(self.query.items, 1) if _wrong(item)]
         names = list(self.teacher.descriptions)
         confused = [

@@ -17,7 +17,8 @@ from elad_exp.entities import Span, from_answer, mentions, to_answer
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.rng import generator
 from elad_exp.teachers.annotator import Ask, Lesson
-from elad_exp.teachers.lessons.base import SPARE, LessonTeacher
+from elad_exp.teachers.lessons.asker import SPARE
+from elad_exp.teachers.lessons.base import LessonTeacher
 from elad_exp.teachers.lessons.edits import cut, joined
 from elad_exp.teachers.lessons.names import NAME, found_again, usable_names
 from elad_exp.teachers.lessons.sources import labelled, of_each

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from elad_exp.budget.pricing import prompt_bound
 from elad_exp.teachers import litellm
-from elad_exp.teachers.lessons.steps import BYTES_A_TOKEN, SCHEMAS, prompt_of
+from elad_exp.teachers.lessons.steps import BYTES_A_TOKEN, SCHEMAS, prompt_of, require_whole
 from elad_exp.teachers.meaning import Meaning, understood
 from elad_exp.teachers.model import LanguageModel
 from elad_exp.teachers.replies import form
@@ -17,7 +19,8 @@ from elad_exp.types import Answer, Request
 class ModelSpeaker(LanguageModel):
     """A `Speaker`: a language model is asked each step in one message.
 
-    An answer that does not fit the schema of its step is billed and never served again.
+    An answer that does not fit the schema of its step, or is not whole (see
+    `steps.require_whole`), is billed and never served again.
     """
 
     def ask_for(
@@ -53,4 +56,9 @@ class ModelSpeaker(LanguageModel):
     async def answer(self, step: str, request: Request, plan: Mapping[str, Any]) -> Answer:
         schema = SCHEMAS[step]
         reply = await self.reply(request, schema)
-        return understood(reply, request, schema, lambda _: Meaning())[0]
+
+        def mean(found: BaseModel) -> Meaning:
+            require_whole(found, plan)
+            return Meaning()
+
+        return understood(reply, request, schema, mean)[0]

@@ -121,9 +121,11 @@ class RecordedLessons:
     async def close(self) -> None:
         """Nothing is open."""
 
-    async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
+    async def study(
+        self, query: Query, ask: Ask, earlier: Sequence[Sample] = ()
+    ) -> Sequence[Lesson]:
         """As the recorded teacher planned it."""
-        return await self.asker.study(query, partial(self._recall, ask))
+        return await self.asker.study(query, partial(self._recall, ask), earlier)
 
     async def write(self, lesson: Lesson, ask: Ask) -> list[Annotation]:
         """As the recorded teacher wrote it."""

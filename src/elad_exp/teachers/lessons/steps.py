@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, FiniteFloat
 
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.teachers.prompts import Prompt, load_prompt
+from elad_exp.teachers.replies import Unusable
 from elad_exp.types import Explanation, QueryItem, Sample
 
 LABELS = "Each text has one of these classes."
@@ -54,18 +55,18 @@ class Missing(Weakness):
 
 
 class Analysis(BaseModel):
-    """Weaknesses, the weightiest first."""
+    """Weaknesses, the weightiest first; both lists empty where none is seen."""
 
-    confused: list[Confused] = Field(default_factory=list)
-    missing: list[Missing] = Field(default_factory=list)
+    confused: list[Confused]
+    missing: list[Missing]
     text: str = ""
 
 
 class Texts(BaseModel):
     """New texts."""
 
-    easy: list[str] = Field(default_factory=list)
-    hard: list[str] = Field(default_factory=list)
+    easy: list[str]
+    hard: list[str]
 
     @property
     def all(self) -> list[str]:
@@ -75,7 +76,7 @@ class Texts(BaseModel):
 class Labelled(Texts):
     """With one answer for each, for the easy ones first."""
 
-    answers: list[str] = Field(default_factory=list)
+    answers: list[str]
 
 
 class Batch(BaseModel):
@@ -114,6 +115,41 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "name": Names,
 }
 """What each step replies."""
+
+
+class Miscounted(Unusable):
+    """Of answers that are not as many as texts, none can be told to belong to its text.
+
+    `found` is the reply.
+    """
+
+    def __init__(self, found: Answers | Labelled, texts: int) -> None:
+        labels = len(found.answers)
+        super().__init__(
+            f"{labels} label{'s' * (labels != 1)} came for {texts} text{'s' * (texts != 1)}"
+        )
+        self.found = found
+
+
+def require_whole(found: BaseModel, plan: Mapping[str, Any]) -> None:
+    """Refuse a reply of the right form that is no lesson.
+
+    Args:
+        found: A reply to a step.
+        plan: Of the step; `texts` are those that were to be labelled.
+
+    Raises:
+        Unusable: It has no texts.
+        Miscounted: It has more or fewer answers than texts.
+    """
+    if isinstance(found, Texts) and not found.all:
+        raise Unusable("it has no texts")
+    if isinstance(found, Batch) and not found.texts:
+        raise Unusable("it has no texts")
+    if isinstance(found, Labelled) and len(found.answers) != len(found.all):
+        raise Miscounted(found, len(found.all))
+    if isinstance(found, Answers) and len(found.answers) != len(plan["texts"]):
+        raise Miscounted(found, len(plan["texts"]))
 
 
 def prompt_of(step: str) -> Prompt:

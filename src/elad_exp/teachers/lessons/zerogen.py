@@ -13,7 +13,7 @@ from elad_exp.protocols import SpanTask, Task
 from elad_exp.teachers.annotator import Ask, Lesson
 from elad_exp.teachers.lessons.base import LessonTeacher
 from elad_exp.teachers.lessons.speaker import Speaker
-from elad_exp.types import Annotation, GoldBook, Query
+from elad_exp.types import Annotation, GoldBook, Query, Sample
 
 
 class ZeroGenTeacher(LessonTeacher):
@@ -60,8 +60,11 @@ class ZeroGenTeacher(LessonTeacher):
     def settings(self) -> dict[str, Any]:
         return super().settings | {"describe": self.describe}
 
-    async def study(self, query: Query, ask: Ask) -> Sequence[Lesson]:
+    async def study(
+        self, query: Query, ask: Ask, earlier: Sequence[Sample] = ()
+    ) -> Sequence[Lesson]:
         """Lessons in every round."""
+        self.notes = {}
         return await self.lessons(query, ask)
 
     async def lessons(self, query: Query, ask: Ask) -> Sequence[Lesson]:
