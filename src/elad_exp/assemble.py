@@ -47,7 +47,7 @@ from elad_exp.student.precision import choose_dtype
 from elad_exp.student.sentences import SentenceEncoder
 from elad_exp.studied import AMONG
 from elad_exp.teachers.afford import check_annotation, check_first
-from elad_exp.teachers.annotator import Annotator, check_studied, shown_pool
+from elad_exp.teachers.annotator import Annotator, LessonAnnotator, check_studied, shown_pool
 from elad_exp.teachers.metered import MeteredTeacher
 
 log = logging.getLogger(__name__)
@@ -203,7 +203,9 @@ class Assembly:
         check_among(selector, config.selection.among)
         check_studied(teacher.annotator, config.selection.among)
         schedule = Schedule(**self.plain["schedule"])
-        check_first(teacher.annotator, limits, task, splits, schedule=schedule, seed=config.seed)
+        given = check_first(
+            teacher.annotator, limits, task, splits, schedule=schedule, seed=config.seed
+        )
         also = self.plain["selection"]["also_score"]
         check_needs(selector.needs, also, task, splits.pool[0])
         rules = [build(rule) for rule in config.stopping.values()]
@@ -231,6 +233,8 @@ class Assembly:
         teacher.annotated = lambda: [a.sample for a in rounds.pool.labelled]
         warnings += unpriced(teacher.annotator.model, teacher.annotator.info)
         warnings += shown_pool(teacher.annotator, splits.pool, lambda: rounds.pool.labelled)
+        if isinstance(teacher.annotator, LessonAnnotator):
+            warnings += teacher.annotator.warnings(studied=schedule.query_size, given=given)
         module = StudentModule(
             student.model,
             engine,

@@ -153,3 +153,26 @@ def test_lessons_are_told_apart_by_what_came_of_each() -> None:
     assert [x["usable"] for x in notes["lessons"]] == [1, 0, 0]
     assert [x["dropped"] for x in notes["lessons"]] == [{"odd": 1}, {"did not come": 2}, {"odd": 2}]
     assert [x["why"] for x in notes["lessons"]] == ["", "not read", ""]
+
+
+def test_classes_that_the_study_invents_are_taken_out(tmp_path: Path) -> None:
+    pairs = [
+        ("Concert. ", "market"),
+        ("opera", "market"),
+        ("market", "?"),
+        ("market", "fair"),
+        ("none", "concert"),
+        ("opera", "fair"),
+    ]
+    confused = [{"right": right, "predicted": said, "evidence": [1]} for right, said in pairs]
+    analysis = {"confused": confused, "missing": [], "text": "It takes opera for fair."}
+    teacher = small(analysis, TEXTS, ANSWERS)
+    notes = noted(tmp_path, teacher)
+    named = [(c["right"], c["predicted"]) for c in notes["analysis"]["confused"]]
+    assert named == [("concert", "market"), ("market", "?"), ("none", "concert")]
+    assert notes["analysis"]["text"] == "It takes opera for fair."
+    assert notes["invented"] == ["opera", "fair"]
+    written = dict(teacher.asked)["write"]
+    assert "it takes concert for market" in written
+    assert "it takes opera" not in written
+    assert "for fair\n" not in written

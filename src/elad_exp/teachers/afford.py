@@ -38,15 +38,18 @@ def check_first(
     *,
     schedule: Schedule,
     seed: int,
-) -> None:
+) -> int:
     """Refuse shots that the pool does not have, and, where a teacher writes lessons, a budget that
     does not cover the first one with the study before it.
+
+    Returns:
+        The samples of the initial query, where it is looked at for that; else 0.
 
     Raises:
         ConfigError: Names the classes, or every limit that is too low.
     """
     if not schedule.shots and not isinstance(annotator, LessonAnnotator):
-        return
+        return 0
     first = first_query(
         task,
         splits,
@@ -58,6 +61,7 @@ def check_first(
     limited = any(getattr(limits, f"max_{unit}") is not None for unit in UNITS)
     if isinstance(annotator, LessonAnnotator) and limited:
         _check_lesson(annotator, limits, splits, first, schedule)
+    return len(first.items)
 
 
 def _check_lesson(

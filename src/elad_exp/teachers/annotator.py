@@ -141,6 +141,15 @@ class LessonAnnotator(Annotator, Protocol):
         """
         ...
 
+    def warnings(self, *, studied: int, given: int) -> list[str]:
+        """What to tell before anything is asked.
+
+        Args:
+            studied: Items of a query, at most.
+            given: Examples that the run begins with.
+        """
+        ...
+
     async def study(
         self, query: Query, ask: Ask, earlier: Sequence[Sample] = ()
     ) -> Sequence[Lesson]:

@@ -7,6 +7,7 @@ the prompt is ours, and how many paraphrases an example gets follows from `texts
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 from elad_exp.protocols import SpanTask, Task
 from elad_exp.teachers.annotator import Ask, Lesson
@@ -27,6 +28,10 @@ class AugGPTTeacher(LessonTeacher):
 
     def problems(self, task: Task) -> list[str]:
         return not_of_spans(f"teacher={self.name}", task)
+
+    def reply_tokens(self, *, studied: int, given: int) -> dict[str, int]:
+        """See `LessonTeacher.reply_tokens`."""
+        return {"rephrase": self.written_tokens(ceil(self.texts / min(studied, given)))}
 
     async def lessons(self, query: Query, ask: Ask) -> Sequence[Lesson]:
         return of_each(query, texts=self.texts, name="paraphrases")

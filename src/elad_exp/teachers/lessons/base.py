@@ -126,6 +126,29 @@ class LessonTeacher(Asker, ABC):
         """See `LessonAnnotator`, and `forecast.forecast` for what is assumed."""
         return forecast(self, query)
 
+    def reply_tokens(self, *, studied: int, given: int) -> dict[str, int]:
+        """Step -> tokens of the longest reply that it asks for.
+
+        Args:
+            studied: Items of a query, at most.
+            given: Examples that the run begins with.
+        """
+        return {}
+
+    def warnings(self, *, studied: int, given: int) -> list[str]:
+        """See `LessonAnnotator`: replies may be longer than the speaker allows."""
+        most = self.speaker.max_completion_tokens
+        needed = self.reply_tokens(studied=studied, given=given)
+        if most is None or not (short := {k: n for k, n in needed.items() if n > most}):
+            return []
+        steps = ", ".join(f"{step} {n:,}" for step, n in short.items())
+        return [
+            f"teacher.max_completion_tokens={most} is less than replies may need: {steps}. One "
+            "that is longer is cut off, billed and dropped; set teacher.max_completion_tokens="
+            f"{max(short.values())}, or ask for less at a time (teacher.lesson_size, teacher.texts,"
+            " schedule.query_size)"
+        ]
+
     async def study(
         self, query: Query, ask: Ask, earlier: Sequence[Sample] = ()
     ) -> Sequence[Lesson]:

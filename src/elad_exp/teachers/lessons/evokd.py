@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 from elad_exp.protocols import Task
@@ -24,6 +25,7 @@ from elad_exp.teachers.lessons.steps import (
     Texts,
     evidence_text,
     form_of,
+    not_invented,
     numbered,
     prompt_of,
     shown_by,
@@ -158,7 +160,7 @@ class EvoKDTeacher(LessonTeacher):
             return "no wrong prediction to study (teacher.show_right=false)"
         plan = {"round": query.round, "items": [item.to_dict() for item in items]}
         values = self.about | {"evidence": evidence_text(self.task, items)}
-        most = 384 + 32 * len(items)
+        most = _analysed_tokens(len(items))
         # Nothing is paid for a study that no lesson can follow.
         ahead = self._lesson_bounds(query)
         try:
@@ -170,6 +172,22 @@ class EvoKDTeacher(LessonTeacher):
         ids = [item.sample.id for item in items]
         for weakness in (*found.confused, *found.missing):
             weakness.evidence = list(shown_by(weakness, ids))
+        found.confused, invented = not_invented(found.confused, self.descriptions)
+        if invented:
+            log.warning("round %d: the analysis names no classes: %s", query.round, invented)
+            self.notes["invented"] = invented
+        return found
+
+    def reply_tokens(self, *, studied: int, given: int) -> dict[str, int]:
+        """See `LessonTeacher.reply_tokens`."""
+        size = next(iter(self.sizes(self.texts)))
+        found = {"write_labelled" if self.one_call else "write": self._most(size)}
+        if not self.one_call:
+            found["label"] = self.answered_tokens(size)
+        if self.analyse:
+            found["analyse"] = _analysed_tokens(studied)
+        if self.init:
+            found["rephrase"] = self.written_tokens(ceil(self.texts / min(studied, given)))
         return found
 
     def _lesson_bounds(self, query: Query) -> list[Usage]:
@@ -247,6 +265,11 @@ class EvoKDTeacher(LessonTeacher):
             )
             for n, text in enumerate(texts)
         ]
+
+
+def _analysed_tokens(n: int) -> int:
+    """Of the analysis of `n` predictions, at most."""
+    return 384 + 32 * n
 
 
 def _shown(query: Query) -> list[str]:

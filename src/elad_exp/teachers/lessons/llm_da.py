@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle
+from math import ceil
 from typing import Any
 
 from elad_exp.entities import Span, from_answer, mentions, to_answer
@@ -88,6 +89,20 @@ class LLMDATeacher(LessonTeacher):
         names = ("rewrite_fraction", "new_names")
         return super().settings | {name: getattr(self, name) for name in names}
 
+    def reply_tokens(self, *, studied: int, given: int) -> dict[str, int]:
+        """See `LessonTeacher.reply_tokens`."""
+        rewritten = round(self.texts * self.rewrite_fraction)
+        found = {}
+        if rewritten:
+            found["rewrite"] = self.written_tokens(ceil(rewritten / min(studied, given)))
+        if rewritten < self.texts:
+            found["name"] = self._named_tokens()
+        return found
+
+    def _named_tokens(self) -> int:
+        """Of a reply with new entities of all types, at most."""
+        return NAME * self.new_names * len(self.descriptions) + SPARE
+
     async def lessons(self, query: Query, ask: Ask) -> Sequence[Lesson]:
         """What is rewritten, then what is replaced; a lesson for each text that has entities."""
         sources = [item for item in labelled(query) if _spans(item)]
@@ -113,7 +128,7 @@ class LLMDATeacher(LessonTeacher):
                 known[kind][" ".join(name.split())] = None
         lines = [f"- {kind}: {'; '.join(own) or 'none'}" for kind, own in known.items()]
         values = self.about | {"known": "\n".join(lines), "n": str(self.new_names)}
-        most = NAME * self.new_names * len(known) + SPARE
+        most = self._named_tokens()
         try:
             found = await self.say("name", values, ask, {"round": round_}, most_tokens=most)
         except Unusable as error:

@@ -24,6 +24,11 @@ class Speaker(Protocol):
 
     @property
     def info(self) -> dict[str, Any]: ...
+    @property
+    def max_completion_tokens(self) -> int | None:
+        """Of any reply; None where nothing but its step limits it."""
+        ...
+
     def check(self, limits: Limits) -> None: ...
     def check_price(self, limits: Limits) -> None: ...
     def priced(self, usage: Usage) -> Usage: ...
@@ -84,6 +89,7 @@ class Program(ABC):
     calling = Calling()
     shares_cache = False
     fresh_by: int | None = None
+    max_completion_tokens: int | None = None
 
     def __init__(self, *, seed: int) -> None:
         self.seed = seed

@@ -7,12 +7,13 @@ What the papers leave open is ours: the prompts, the JSON, and what is kept of a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field, FiniteFloat
 
 from elad_exp.protocols import SpanTask, Task
+from elad_exp.tasks.weaknesses import NONE
 from elad_exp.teachers.prompts import Prompt, load_prompt
 from elad_exp.teachers.replies import Unusable
 from elad_exp.types import Explanation, QueryItem, Sample
@@ -26,6 +27,8 @@ ENTITY_FORM = (
 )
 
 
+UNREAD = "?"
+"""Stands in a prompt for an answer that could not be read."""
 BYTES_A_TOKEN = 8
 """A text with more bytes than so many times the tokens that it may have is dropped. Prose has 3 to
 5 in most vocabularies."""
@@ -170,9 +173,9 @@ def form_of(task: Task) -> str:
 
 
 def spoken(task: Task, sample: Sample, answer: str | None) -> str:
-    """A canonical answer as prompts show it; `?` for one that could not be read."""
+    """A canonical answer as prompts show it; `UNREAD` for one that could not be read."""
     if answer is None:
-        return "?"
+        return UNREAD
     line = task.target(sample, Explanation((), answer))
     return line.removeprefix("Answer: ")
 
@@ -199,6 +202,31 @@ def weaknesses_text(analysis: Analysis | None) -> str:
     if analysis.text:
         lines.append(f"- {analysis.text}")
     return "\n".join(["Weaknesses of the model:", *lines]) if lines else "No weakness is known."
+
+
+def not_invented(
+    found: Iterable[Confused], names: Iterable[str]
+) -> tuple[list[Confused], list[str]]:
+    """Confusions of classes (or types) that there are, spelt as in `names`, and the names that a
+    teacher has invented, with which the other confusions are left out.
+
+    On either side there may also be `none` or `UNREAD`: nothing was right, said, or read.
+    """
+    known = {_plain(name): name for name in (UNREAD, NONE, *names)}
+    kept: list[Confused] = []
+    invented: list[str] = []
+    for each in found:
+        sides = {"right": each.right, "predicted": each.predicted}
+        unknown = [said for said in sides.values() if _plain(said) not in known]
+        invented += unknown
+        if not unknown:
+            own = {side: known[_plain(said)] for side, said in sides.items()}
+            kept.append(each.model_copy(update=own))
+    return kept, list(dict.fromkeys(invented))
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.split()).strip(" .").casefold()
 
 
 def shown_by(weakness: Weakness, ids: Sequence[str]) -> list[str]:

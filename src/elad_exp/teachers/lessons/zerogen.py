@@ -7,6 +7,7 @@ After Ye et al. 2022 ("ZeroGen: Efficient Zero-shot Learning via Dataset Generat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 from elad_exp.protocols import SpanTask, Task
@@ -59,6 +60,11 @@ class ZeroGenTeacher(LessonTeacher):
     @property
     def settings(self) -> dict[str, Any]:
         return super().settings | {"describe": self.describe}
+
+    def reply_tokens(self, *, studied: int, given: int) -> dict[str, int]:
+        """See `LessonTeacher.reply_tokens`."""
+        share = ceil(self.texts / len(self.descriptions))
+        return {"imagine": self.written_tokens(min(self.lesson_size, share))}
 
     async def study(
         self, query: Query, ask: Ask, earlier: Sequence[Sample] = ()
