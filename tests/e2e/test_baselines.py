@@ -259,3 +259,24 @@ def test_what_does_not_fit_is_told_before_anything_is_written(
     assert main([*SMALL, *overrides, *model, f"paths.run_dir={path}"]) == 2
     assert told in capsys.readouterr().err
     assert not path.exists()
+
+
+def test_a_sungen_like_run_counts_the_same_texts_by_what_the_student_thinks_of_them(
+    tmp_path: Path,
+) -> None:
+    losses, texts = [], []
+    for name, more in (("zerogen", []), ("sungen", ["optim.doubt=0.7"])):
+        path = tmp_path / name
+        # Stores of their own: each asks the server, and pays.
+        code, server = go(path, "zerogen", f"paths.store={tmp_path / name}.sqlite", *more)
+        assert code == 0
+        found = result(path)
+        assert found["spent"]["calls"] == len(server.requests) == CALLS["zerogen"]
+        assert found["paid"]["tokens"] == found["spent"]["tokens"] == tokens(server)
+        losses.append([x["train_loss"] for x in read_lines(path / "rounds.jsonl")[1:]])
+        texts.append(lasting(path))
+    assert texts[0] == texts[1]
+    assert len([x for x in texts[1] if x["trained_on"]]) > 12
+    plain, doubted = losses
+    # Every text is the model's own, from round 0 on.
+    assert all(doubt < full for doubt, full in zip(doubted, plain, strict=True))

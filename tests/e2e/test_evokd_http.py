@@ -28,7 +28,8 @@ SMALL = ["+experiment=evokd_quickstart", *LESSONS]
 
 
 def go(path: Path, *overrides: str, script: type = ScriptedLessons) -> tuple[int, Server]:
-    task = instantiate(compose_config([*SMALL, *overrides]).dataset)
+    of_data = [o for o in overrides if o.startswith("dataset")]
+    task = instantiate(compose_config([*SMALL, *of_data]).dataset)
     with serve(script(task)) as server:
         code = main([*SMALL, f"paths.run_dir={path}", *asked(server), *overrides])
     return code, server
@@ -154,3 +155,21 @@ def test_the_first_lessons_can_be_paraphrases(tmp_path: Path) -> None:
 def test_without_a_model_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*SMALL, f"paths.run_dir={tmp_path / 'run'}", "teacher=evokd"]) == 2
     assert "teacher.model is not set" in capsys.readouterr().err
+
+
+def test_replies_that_would_be_cut_off_are_told_of_by_a_plan_and_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = ["teacher.max_completion_tokens=450", "budget.max_calls=3", "schedule.rounds=2"]
+    told = (
+        "teacher.max_completion_tokens=450 is less than replies may need: analyse 704. One that is "
+        "longer is cut off, billed and dropped; set teacher.max_completion_tokens=704, or ask for "
+        "less at a time (teacher.lesson_size, teacher.texts, schedule.query_size)"
+    )
+    path = tmp_path / "run"
+    assert go(path, *short)[0] == 0
+    assert told in "".join(capsys.readouterr())
+    assert told in result(path)["warnings"]
+    model = ["teacher=evokd", "teacher.model=openai/gpt-4o-mini"]
+    assert main([*SMALL, *model, *short, "mode=plan"]) == 0
+    assert "".join(capsys.readouterr()).count(told) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from elad_exp.budget.store import Store
 from elad_exp.tasks.bulletin.task import BulletinTask
 from elad_exp.teachers.annotator import Lesson
 from elad_exp.teachers.calling import Billed, CallFailed
+from elad_exp.teachers.lessons.evokd import EvoKDTeacher
 from elad_exp.teachers.lessons.grammar import GrammarSpeaker
 from elad_exp.teachers.lessons.made import evokd_oracle
 from elad_exp.teachers.tally import notes_of
 from elad_exp.types import Annotation, Answer, Query, QueryItem, Request, Status
 from tests.unit.label_toys import sample
+from tests.unit.lesson_toys import Described, Script
 from tests.unit.teacher_toys import Scripted as Explaining
 from tests.unit.teacher_toys import metered as metered_explaining
 from tests.unit.teacher_toys import query as questions
@@ -176,3 +179,32 @@ def test_classes_that_the_study_invents_are_taken_out(tmp_path: Path) -> None:
     assert "it takes concert for market" in written
     assert "it takes opera" not in written
     assert "for fair\n" not in written
+
+
+class Wordy(Script):
+    """Each reply costs all that was set aside for it."""
+
+    async def answer(self, step: str, request: Request, plan: Any) -> Answer:
+        return replace(await super().answer(step, request, plan), usage=request.bound)
+
+
+def test_weaknesses_can_make_a_lesson_longer_than_what_was_left_for_it(tmp_path: Path) -> None:
+    task = Described()
+
+    def teacher(*replies: Any) -> EvoKDTeacher:
+        return EvoKDTeacher(task, task.load().gold, Wordy(*replies), texts=3, easy_fraction=0.33)
+
+    free = teacher(ANALYSIS)
+    [(study, _), *_] = free.lesson_requests(QUERY)[0].requests
+    most = (study.bound + study.ahead).tokens
+    none = {"confused": [], "missing": []}
+    notes = noted(tmp_path / "a", teacher(none, TEXTS, ANSWERS), max_tokens=most)
+    assert notes["lessons"][0]["came"] == 3
+    notes = noted(tmp_path / "b", teacher(ANALYSIS, TEXTS, ANSWERS), max_tokens=most)
+    assert notes["studied"] == 3
+    [lesson] = notes["lessons"]
+    assert (lesson["asked"], lesson["came"]) == (0, 0)
+    assert f"max_tokens={most}" in lesson["why"]
+    notes = noted(tmp_path / "c", teacher(ANALYSIS, TEXTS, ANSWERS), max_tokens=most - 1)
+    assert (notes["lessons"], "studied" in notes) == ([], True)
+    assert f"max_tokens={most - 1}" in notes["no_lessons"]
