@@ -7,7 +7,7 @@ Learning", arXiv 2403.06414); prompts, filters and shares are ours.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -52,7 +52,8 @@ class EvoKDTeacher(LessonTeacher):
             static distillation.
         show_right: Study right predictions as well as wrong ones.
         one_call: Write and label in one call.
-        votes: How often each text is labelled; it is dropped if the labels differ.
+        votes: How often each text is labelled; it is dropped if the labels differ. Not above 1
+            with `one_call`, nor with a speaker whose temperature is 0.
         init: `auggpt`: the first `init_rounds` rounds of lessons are paraphrases of the examples
             that the run began with.
         init_rounds: See `init`.
@@ -192,8 +193,8 @@ class EvoKDTeacher(LessonTeacher):
 
     def _lesson_bounds(self, query: Query) -> list[Usage]:
         """The most that each call of the first lesson costs if no weakness is named: the least that
-        must be left for it. How many will be named is not known, and the longest list would keep
-        small budgets from being used.
+        must be left for it. It is no bound of the lesson: what will be named is not known, and the
+        longest list would keep small budgets from being used.
         """
         size = next(iter(self.sizes(self.texts)))
         step, values = self._asked(_shown(query), None, easy=size, hard=size)
@@ -240,31 +241,29 @@ class EvoKDTeacher(LessonTeacher):
         places = [*range(len(found.easy))[:easy]]
         places += [len(found.easy) + n for n in range(len(found.hard))[:hard]]
         texts = [" ".join(found.all[place].split()) for place in places]
-        reasons: dict[int, str] = {}
-        said: list[list[str]] = [[] for _ in texts]
-        if isinstance(found, Labelled):
-            if not missing:
-                said = [[found.answers[place]] for place in places]
+        if not isinstance(found, Labelled):
+            said, reasons = await self._answers_to(texts, ask, plan)
+        elif missing:
+            said, reasons = [[]] * len(texts), [missing] * len(texts)
         else:
-            reasons = self.useless(texts)
-            fine = [n for n in range(len(texts)) if n not in reasons]
-            place = {"round": plan["round"], "number": plan["number"]}
-            answers, missing = await self.labels(
-                [texts[n] for n in fine], ask, place, votes=self.votes
-            )
-            for n, own in zip(fine, answers, strict=True):
-                said[n] = own
-        clear = len(found.easy[:easy])
+            said, reasons = [[found.answers[place]] for place in places], [""] * len(texts)
+        aims = ["easy" if place < len(found.easy) else "hard" for place in places]
         return [
-            self.annotation(
-                text,
-                said[n],
-                parents=plan["parents"],
-                aim="easy" if n < clear else "hard",
-                reason=reasons.get(n, missing),
-            )
-            for n, text in enumerate(texts)
+            self.annotation(text, own, parents=plan["parents"], aim=aim, reason=reason)
+            for text, own, aim, reason in zip(texts, said, aims, reasons, strict=True)
         ]
+
+    async def _answers_to(
+        self, texts: Sequence[str], ask: Ask, plan: Mapping[str, Any]
+    ) -> tuple[list[list[str]], list[str]]:
+        """Answers to each text that can be used if it has one, and why each cannot be, or ""."""
+        useless = self.useless(texts)
+        asked = [n for n in range(len(texts)) if n not in useless]
+        place = {"round": plan["round"], "number": plan["number"]}
+        found, missing = await self.labels([texts[n] for n in asked], ask, place, votes=self.votes)
+        answers = dict(zip(asked, found, strict=True))
+        numbers = range(len(texts))
+        return [answers.get(n, []) for n in numbers], [useless.get(n, missing) for n in numbers]
 
 
 def _analysed_tokens(n: int) -> int:
