@@ -115,6 +115,8 @@ def taught(folder: Path, name: str) -> tuple[Writer, WatchedGold, list[Annotatio
         buying = metered(store, teacher)
         first = Query(0, tuple(QueryItem(s) for s in splits.pool[:N_GIVEN]))
         found = buying.annotate(first)
+        given = tuple(found)
+        teacher.labelled = lambda: given
         items = [
             QueryItem(s, Explanation((), None), known=_known(found, s))
             for s in splits.pool[:N_GIVEN]

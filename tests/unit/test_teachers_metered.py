@@ -37,7 +37,7 @@ def test_a_query_is_bought_in_order_and_accounted(store):
     progress = []
     asked = query(1, 2, 3)
     teacher = metered(store, Scripted(), on_progress=progress.append, max_calls=10)
-    assert (teacher.name, teacher.mode) == ("scripted", "explain")
+    assert teacher.name == "scripted"
     annotations = teacher.annotate(asked)
     assert [a.sample for a in annotations] == [i.sample for i in asked.items]
     assert [a.call_ids for a in annotations] == [("run:1",), ("run:2",), ("run:3",)]
