@@ -129,7 +129,7 @@ def run_one(
         raised_only(Limits(**was["limits"], scope=was.get("scope", "run")), limits)
     console = Console()
     _quiet_environment()
-    from elad_exp.assemble import check  # heavy: torch, Lightning
+    from elad_exp.groundwork import check  # heavy: torch, Lightning
     from elad_exp.run import Run
 
     _quiet_libraries()

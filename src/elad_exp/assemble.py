@@ -13,9 +13,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from elad_exp.budget.budget import Limits
-from elad_exp.budget.pricing import unpriced
 from elad_exp.budget.store import Store
-from elad_exp.building import build, complete
+from elad_exp.building import build
 from elad_exp.callbacks.build import build_callbacks, build_trainer
 from elad_exp.callbacks.checkpoint import StreamedCheckpoint
 from elad_exp.callbacks.loggers import Progress, RoundLog, Sink
@@ -25,29 +24,24 @@ from elad_exp.data.datamodule import PoolDataModule
 from elad_exp.data.early import Encoder
 from elad_exp.data.fitting import drop_too_long
 from elad_exp.data.pool import Pool
-from elad_exp.data.weighing import weighing_of, weighing_problems
-from elad_exp.errors import ConfigError
+from elad_exp.data.weighing import weighing_of
+from elad_exp.groundwork import check_steps, prepare
 from elad_exp.protocols import Selector, Splits, StoppingRule, Task
 from elad_exp.rounds import Rounds
 from elad_exp.rundir import RunDirectory
-from elad_exp.schedule import ALL, Schedule
-from elad_exp.selectors.components import OF_STEPS, check_also
+from elad_exp.schedule import Schedule
+from elad_exp.selectors.components import check_also
 from elad_exp.selectors.query import whole_pool_warning
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.settings import (
-    check_among,
     check_dropout,
-    check_needs,
     scorer_options,
-    scoring_problems,
 )
 from elad_exp.student.built import Asked, Built
 from elad_exp.student.module import StudentModule
 from elad_exp.student.precision import choose_dtype
 from elad_exp.student.sentences import SentenceEncoder
-from elad_exp.studied import AMONG
-from elad_exp.teachers.afford import check_annotation, check_first
-from elad_exp.teachers.annotator import Annotator, LessonAnnotator, check_studied, shown_pool
+from elad_exp.teachers.annotator import Annotator, shown_pool
 from elad_exp.teachers.metered import MeteredTeacher
 
 log = logging.getLogger(__name__)
@@ -67,85 +61,6 @@ class Parts:
     student: Built
     teacher: MeteredTeacher
     warnings: list[str]
-
-
-def check(config: DictConfig) -> None:
-    """Refuse, all at once, what can be refused before anything is written.
-
-    Raises:
-        ConfigError: Names every value that cannot be used.
-    """
-    problems = []
-    if config.mode not in ("run", "plan"):
-        problems.append(f"mode={config.mode}: choose run or plan")
-    schedule, selection = config.schedule, config.selection
-    least = {
-        "schedule": {
-            "rounds": 1,
-            "initial_size": 1,
-            "shots": 1,
-            "query_size": 1,
-            "steps_per_round": 1,
-        },
-        "selection": {"max_attempts": 1},
-        "optim": {"batch_size": 1, "warmup_steps": 0, "weight_decay": 0, "clip": 0},
-        "trainer": {"threads": 1},
-    }
-    for group, keys in least.items():
-        for key, smallest in keys.items():
-            value = config[group][key]
-            if isinstance(value, (int, float)) and value < smallest:
-                problems.append(f"{group}.{key}={value}: must be at least {smallest}")
-    if config.optim.learning_rate <= 0:
-        problems.append(f"optim.learning_rate={config.optim.learning_rate}: must be above 0")
-    size, most = schedule.initial_size, config.budget.max_annotations
-    if (size is None) == (schedule.shots is None):
-        problems.append(
-            f"schedule.initial_size={size}, schedule.shots={schedule.shots}: give one of them, "
-            "and set the other to null"
-        )
-    if isinstance(size, str) and size != ALL:
-        problems.append(
-            f"schedule.initial_size={size}: choose a whole number, {ALL} (the whole pool) or null"
-        )
-    if most is not None and isinstance(size, int) and size > most:
-        problems.append(
-            f"schedule.initial_size={size} exceeds budget.max_annotations={most}; lower the first "
-            "or raise the second"
-        )
-    if schedule.reset not in ("warm", "scratch"):
-        problems.append(f"schedule.reset={schedule.reset}: choose warm or scratch")
-    if selection.among not in AMONG:
-        problems.append(f"selection.among={selection.among}: choose {', '.join(AMONG)}")
-    elif selection.among != "pool" and selection.audit_fraction:
-        problems.append(
-            f"selection.audit_fraction={selection.audit_fraction}: with selection.among="
-            f"{selection.among} nothing is audited; set it to 0"
-        )
-    review = config.optim.review
-    if review is not None and not 0 <= review < 1:
-        problems.append(f"optim.review={review}: must be null, or in [0, 1)")
-    elif review and config.optim.batch_size == 1:
-        problems.append(
-            f"optim.review={review}: a batch of optim.batch_size=1 has no room for new and earlier "
-            "texts; set optim.batch_size to 2 or more, or optim.review to 0 or null"
-        )
-    if not 0 <= selection.audit_fraction < 1:
-        problems.append(f"selection.audit_fraction={selection.audit_fraction}: must be in [0, 1)")
-    if selection.candidates is not None and selection.candidates < schedule.query_size:
-        problems.append(
-            f"selection.candidates={selection.candidates}: must be null or at least "
-            f"schedule.query_size={schedule.query_size}"
-        )
-    problems += scoring_problems(selection, query_size=schedule.query_size)
-    early = config.optim.early_answer_fraction
-    if not 0 <= early <= 1:
-        problems.append(f"optim.early_answer_fraction={early}: must be from 0 to 1")
-    if config.optim.train_on not in ("full", "revision"):
-        problems.append(f"optim.train_on={config.optim.train_on}: choose full or revision")
-    problems += weighing_problems(config.optim.class_weights, config.optim.doubt)
-    if problems:
-        raise ConfigError("; ".join(problems))
 
 
 class Assembly:
@@ -192,24 +107,13 @@ class Assembly:
             ConfigError: A part cannot be built, or parts do not fit together.
         """
         config = self.config
-        if config.trainer.threads:
-            torch.set_num_threads(config.trainer.threads)
-        task: Task = build(config.dataset)
-        splits = task.load()
-        limits = Limits(**self.plain["budget"])
+        ground = prepare(config)
+        task, splits, selector = ground.task, ground.splits, ground.selector
         # What can be wrong comes before the student, which can take minutes.
-        teacher = self._teacher(task, splits, limits)
-        selector = build(config.selector)
-        check_among(selector, config.selection.among)
-        check_studied(teacher.annotator, config.selection.among)
-        schedule = Schedule(**self.plain["schedule"])
-        given = check_first(
-            teacher.annotator, limits, task, splits, schedule=schedule, seed=config.seed
-        )
-        also = self.plain["selection"]["also_score"]
-        check_needs(selector.needs, also, task, splits.pool[0])
+        ground.annotator.check(ground.limits)
+        teacher = self._metered(ground.annotator, ground.limits)
         rules = [build(rule) for rule in config.stopping.values()]
-        rules = [rule(limits) if callable(rule) else rule for rule in rules]
+        rules = [rule(ground.limits) if callable(rule) else rule for rule in rules]
         sinks: list[Sink] = [build(sink) for sink in config.logger.values()]
         with self.console.phase("exercises"):
             student: Built = build(config.student).build(
@@ -220,9 +124,9 @@ class Assembly:
         engine.interrupted = self.interrupted
         engine.on_progress = self.console.advance
         splits, warnings = drop_too_long(splits, engine.fits)
-        warnings = [*student.warnings, *warnings]
+        warnings = [*ground.warnings, *student.warnings, *warnings]
         warnings += whole_pool_warning(len(splits.pool), config.selection.candidates)
-        wanted = check_also(also)
+        wanted = check_also(self.plain["selection"]["also_score"])
         warnings += check_dropout(engine, task, splits.pool[0], needs=selector.needs, also=wanted)
         encoder = student.encoder(task, train_on=config.optim.train_on)
         sentences = None
@@ -231,10 +135,7 @@ class Assembly:
             student.assets.append(sentences.asset)
         rounds = self._rounds(task, splits, engine, teacher, selector, rules, encoder, sentences)
         teacher.annotated = lambda: [a.sample for a in rounds.pool.labelled]
-        warnings += unpriced(teacher.annotator.model, teacher.annotator.info)
         warnings += shown_pool(teacher.annotator, splits.pool, lambda: rounds.pool.labelled)
-        if isinstance(teacher.annotator, LessonAnnotator):
-            warnings += teacher.annotator.warnings(studied=schedule.query_size, given=given)
         module = StudentModule(
             student.model,
             engine,
@@ -272,14 +173,7 @@ class Assembly:
             rounds, module, data, trainer, stopping, sinks, splits, student, teacher, warnings
         )
 
-    def _teacher(self, task: Task, splits: Splits, limits: Limits) -> MeteredTeacher:
-        config = self.config
-        annotator: Annotator = complete(
-            config.teacher, task=task, gold=splits.gold, seed=config.seed
-        )
-        annotator.check_price(limits)
-        check_annotation(annotator, limits, splits.pool[0])
-        annotator.check(limits)
+    def _metered(self, annotator: Annotator, limits: Limits) -> MeteredTeacher:
         teacher = MeteredTeacher(
             annotator,
             store=self.store,
@@ -380,20 +274,3 @@ class Assembly:
             plugins=[StreamedCheckpoint()],
         )
         return trainer, next(c for c in callbacks if isinstance(c, Stopping))
-
-
-def check_steps(student: Built, optim: DictConfig, selector: Selector) -> None:
-    """Raises ConfigError where training or selection needs steps, and the student writes none."""
-    if student.writes_steps:
-        return
-    if needed := sorted(selector.needs & OF_STEPS):
-        raise ConfigError(
-            f"selector={selector.name} needs {', '.join(needed)}, and this student labels texts "
-            "and writes no steps; choose e.g. answer_entropy, margin, bald, k_center or random"
-        )
-    for key, without in (("train_on", "full"), ("early_answer_fraction", 0)):
-        if optim[key] != without:
-            raise ConfigError(
-                f"optim.{key}={optim[key]}: this student labels texts and writes no steps; set "
-                f"optim.{key}={without}"
-            )

@@ -10,12 +10,12 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from elad_exp.assemble import check
 from elad_exp.budget.budget import Limits
 from elad_exp.building import build
 from elad_exp.callbacks.loggers import CsvSink, WandbSink
 from elad_exp.config import compose_config, config_dir
 from elad_exp.errors import ConfigError
+from elad_exp.groundwork import check
 from elad_exp.protocols import Selector, StoppingRule, Task
 from elad_exp.schedule import Schedule
 from elad_exp.stopping import AcceptanceRule, BudgetRule, DevPlateauRule, PoolRule, RoundsRule

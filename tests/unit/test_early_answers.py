@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from elad_exp.assemble import check
 from elad_exp.config import compose_config
 from elad_exp.data.collate import (
     IGNORE,
@@ -24,6 +23,7 @@ from elad_exp.data.early import Examples, WithEarlyAnswers
 from elad_exp.data.pool import Pool
 from elad_exp.data.targets import TargetEncoder
 from elad_exp.errors import ConfigError
+from elad_exp.groundwork import check
 from elad_exp.protocols import Task
 from elad_exp.student.forced import Continuation, continuations
 from elad_exp.tasks.reasoning import ReasoningTask

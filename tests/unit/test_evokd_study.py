@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from elad_exp.assemble import check
 from elad_exp.config import compose_config
+from elad_exp.groundwork import check
 
 PATH = Path(__file__).resolve().parents[2] / "experiments" / "evokd" / "arms.py"
 

@@ -33,6 +33,7 @@ LAYERS = [
         "building",
         "rerank",
         "assemble",
+        "groundwork",
         "plan",
         "run",
         "serve",

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from elad_exp.assemble import check
 from elad_exp.config import compose_config
+from elad_exp.groundwork import check
 from elad_exp.selectors.components import COMPONENTS
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "real_errors"

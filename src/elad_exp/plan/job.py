@@ -15,15 +15,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
-from elad_exp.assemble import check_steps
 from elad_exp.assets import store_path
 from elad_exp.budget.budget import Limits
-from elad_exp.budget.pricing import unpriced
-from elad_exp.building import build, complete
+from elad_exp.building import build
 from elad_exp.data.fitting import drop_too_long
+from elad_exp.groundwork import check_steps, prepare
 from elad_exp.plan.answers import first_round
 from elad_exp.plan.attempts import Attempts, Written
 from elad_exp.plan.costs import Cost, RoundPlan
@@ -31,9 +29,8 @@ from elad_exp.plan.ending import Ending, Most, Used, at_most, covered
 from elad_exp.plan.labels import Labels
 from elad_exp.plan.lessons import lesson_rounds
 from elad_exp.plan.student import add_waiting, student_side
-from elad_exp.protocols import Selector, Splits, Task
+from elad_exp.protocols import Selector, Splits
 from elad_exp.schedule import Schedule
-from elad_exp.selectors.settings import check_among, check_needs
 from elad_exp.selectors.shots import first_query
 from elad_exp.student.build import BuiltStudent
 from elad_exp.student.build_encoder import BuiltEncoder
@@ -42,7 +39,6 @@ from elad_exp.teachers.annotator import (
     Annotator,
     LessonAnnotator,
     PoolAnnotator,
-    check_studied,
     shown_attempts,
 )
 from elad_exp.types import QueryItem
@@ -86,22 +82,13 @@ class Planner:
         Raises:
             ConfigError: What a run would refuse as well, but for a missing key or server.
         """
-        limits = Limits(**config.budget)
-        if config.trainer.threads:
-            torch.set_num_threads(config.trainer.threads)
-        task: Task = build(config.dataset)
-        splits = task.load()
-        teacher: Annotator = complete(config.teacher, task=task, gold=splits.gold, seed=config.seed)
-        teacher.check_price(limits)
-        for text in unpriced(teacher.model, teacher.info):
+        ground = prepare(config)
+        task, splits, limits = ground.task, ground.splits, ground.limits
+        teacher, selector = ground.annotator, ground.selector
+        for text in ground.warnings:
             log.warning(text)
         if isinstance(teacher, PoolAnnotator):
             teacher.serve(splits.pool)
-        selector: Selector = build(config.selector)
-        check_among(selector, config.selection.among)
-        check_studied(teacher, config.selection.among)
-        needs = selector.needs
-        check_needs(needs, config.selection.also_score, task, splits.pool[0])
         maker = build(config.student)
         if getattr(maker, "exercises", 0):
             maker.exercises = 0  # speed and length of texts do not depend on what it has learnt
@@ -124,7 +111,7 @@ class Planner:
                 student, engine, attempts.examples(), batch_size=config.optim.batch_size
             )
         speeds = self._speeds[kind]
-        student_side(config, rounds, splits, needs, attempts, speeds)
+        student_side(config, rounds, splits, selector.needs, attempts, speeds)
         add_waiting(rounds, teacher)
         used = self._used if limits.scope == "sweep" else Used()
         used.wall_s = 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle, islice
@@ -18,8 +17,6 @@ from elad_exp.selectors.base import query_item, shuffled
 from elad_exp.selectors.components import ATTEMPT
 from elad_exp.teachers.annotator import LessonAnnotator, LessonCalls, PoolAnnotator
 from elad_exp.types import GIVEN, Annotation, Candidate, Explanation, Query, Sample, Status
-
-log = logging.getLogger(__name__)
 
 
 def lesson_rounds(
@@ -46,8 +43,6 @@ def lesson_rounds(
     if not isinstance(annotator, PoolAnnotator):  # which would be ranked by them, for nothing
         known = {item.sample: attempts.likely(item.sample) for item in first.items}
         annotator.labelled = lambda: [Annotation(s, x, Status.OK, GIVEN) for s, x in known.items()]
-    for text in annotator.warnings(studied=schedule.query_size, given=len(first.items)):
-        log.warning("%s", text)
     part = bought(0, annotator.lesson_requests(first))
     if not part.lots:
         part.given = len(first.items)

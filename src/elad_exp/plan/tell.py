@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from omegaconf import DictConfig
 
 from elad_exp.arguments import split_override
-from elad_exp.assemble import check
 from elad_exp.budget.budget import UNITS
 from elad_exp.config import compose_config
 from elad_exp.console import Console
 from elad_exp.errors import EladError
+from elad_exp.groundwork import check
 from elad_exp.plan.costs import total
 from elad_exp.plan.ending import Most, capped
 from elad_exp.plan.job import Plan, Planner
