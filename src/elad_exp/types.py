@@ -284,7 +284,8 @@ class Request(Record):
 
     `fields` are all that shapes the answer: messages, model, sampling, prompt version. `bound` is
     the most that the call can cost, `expected` an estimate; `ahead` is the most that up to
-    `ahead_calls` further calls of the same annotation can cost.
+    `ahead_calls` further calls of the same annotation can cost. `ahead_texts` is how many
+    annotations the run must have room for beside, so that the call is worth its cost.
     """
 
     fields: dict[str, Any]
@@ -292,6 +293,7 @@ class Request(Record):
     expected: Usage = Usage()
     ahead: Usage = Usage()
     ahead_calls: int = 0
+    ahead_texts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -406,6 +406,19 @@ def test_a_budget_covers_whole_lessons_and_is_never_exceeded(
         assert store._select("SELECT * FROM holds") == []
 
 
+@pytest.mark.parametrize(("most", "studied"), [(4, False), (5, True)])
+def test_nothing_is_studied_where_annotations_do_not_cover_a_first_lesson(
+    tmp_path: Path, most: int, studied: bool
+) -> None:
+    task, splits = bulletin()
+    teacher = evokd_oracle(task, splits.gold, texts=20, lesson_size=5)
+    with Store(tmp_path / "store.sqlite") as store:
+        bought = metered(store, teacher, max_annotations=most)
+        assert len(bought.annotate(predictions(BulletinTask))) == (5 if studied else 0)
+        assert (bought.spent().calls > 0) is studied
+        assert f"budget.max_annotations={most}" in (bought.last_refusal or "")
+
+
 def test_lessons_differ_by_round_number_and_seed() -> None:
     task, _ = bulletin()
     plans = [(0, 1, 0), (0, 1, 1), (0, 2, 0), (1, 1, 0)]

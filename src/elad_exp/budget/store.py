@@ -116,6 +116,7 @@ class Store:
         ahead: Usage = Usage(),  # noqa: B008 (frozen)
         ahead_calls: int = 0,
         texts: int = 1,
+        ahead_texts: int = 0,
         send: bool = False,
     ) -> str:
         """Set the worst case of a call aside and return the call's id.
@@ -130,6 +131,7 @@ class Store:
             wall_s: Seconds since the run began.
             annotation: What the call is a part of; counts once per run. Null: the key.
             texts: How many texts the annotation is about; so much it counts.
+            ahead_texts: How many more there must be room for; nothing is held for them.
             ahead: The most that further calls of the annotation can cost; held for it until its
                 next call or `drop_hold`.
             ahead_calls: How many those are.
@@ -152,7 +154,7 @@ class Store:
                 ahead_calls=ahead_calls,
                 limits=limits,
                 wall_s=wall_s,
-                texts=texts,
+                texts=texts + ahead_texts,
             ):
                 raise BudgetExceeded(refused)
             call_id = f"{run_id}:{self._next_number(run_id, now)}"

@@ -47,7 +47,7 @@ def refusal(
 ) -> str | None:
     """Why a call does not fit under the limits, or None if it does.
 
-    The first call of an annotation takes up its `texts` of `max_annotations`.
+    The first call of an annotation needs room for `texts` under `max_annotations`.
 
     Counted are calls that are settled, unknown or open, and what other annotations hold for their
     further calls; under `scope: sweep` those of all its runs, without what the cache answered.

@@ -305,6 +305,7 @@ class Purchase:
                     ahead=request.ahead,
                     ahead_calls=request.ahead_calls,
                     texts=job.texts,
+                    ahead_texts=request.ahead_texts,
                     limits=self.teacher.limits,
                     wall_s=self.teacher.wall_clock(),
                     send=send,

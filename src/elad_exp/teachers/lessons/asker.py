@@ -172,6 +172,7 @@ class Asker:
         *,
         most_tokens: int,
         ahead: Sequence[Usage] = (),
+        ahead_texts: int = 0,
     ) -> Any:
         """What is replied to a step, for which the calls `ahead` are set aside as well.
 
@@ -182,6 +183,7 @@ class Asker:
             plan: See `Speaker.ask_for`.
             most_tokens: Of the reply.
             ahead: The most that each further call of the lesson can cost.
+            ahead_texts: See `Request`.
 
         Raises:
             Miscounted: It has more or fewer answers than texts.
@@ -192,6 +194,7 @@ class Asker:
             self.speaker.ask_for(step, prompt, most_tokens=most_tokens, plan=plan),
             ahead=sum(ahead, Usage()),
             ahead_calls=len(ahead),
+            ahead_texts=ahead_texts,
         )
         if request.bound.prompt_tokens > LONGEST_PROMPT:
             raise Unusable(

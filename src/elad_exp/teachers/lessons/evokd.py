@@ -163,9 +163,11 @@ class EvoKDTeacher(LessonTeacher):
         values = self.about | {"evidence": evidence_text(self.task, items)}
         most = _analysed_tokens(len(items))
         # Nothing is paid for a study that no lesson can follow.
-        ahead = self._lesson_bounds(query)
+        ahead, size = self._lesson_bounds(query), next(iter(self.sizes(self.texts)))
         try:
-            found = await self.say("analyse", values, ask, plan, most_tokens=most, ahead=ahead)
+            found = await self.say(
+                "analyse", values, ask, plan, most_tokens=most, ahead=ahead, ahead_texts=size
+            )
         except Unusable as error:
             log.warning("round %d: the analysis cannot be used (%s)", query.round, error)
             return f"the reply cannot be used: {error}"
