@@ -107,7 +107,7 @@ class Assembly:
             ConfigError: A part cannot be built, or parts do not fit together.
         """
         config = self.config
-        ground = prepare(config)
+        ground = prepare(config, pays=True)
         task, splits, selector = ground.task, ground.splits, ground.selector
         # What can be wrong comes before the student, which can take minutes.
         ground.annotator.check(ground.limits)

@@ -35,12 +35,15 @@ class Groundwork:
     warnings: list[str]
 
 
-def prepare(config: DictConfig) -> Groundwork:
+def prepare(config: DictConfig, *, pays: bool) -> Groundwork:
     """Load the data, build teacher and selector; nobody is asked.
 
+    Args:
+        config: Composed and checked.
+        pays: Whether the budget has to cover what comes first. A plan says what it covers.
+
     Raises:
-        ConfigError: A part cannot be built, parts do not fit together, or the budget does not cover
-            what comes first.
+        ConfigError: A part cannot be built, parts do not fit together, or that budget is too small.
     """
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
@@ -49,11 +52,12 @@ def prepare(config: DictConfig) -> Groundwork:
     limits, schedule = Limits(**config.budget), Schedule(**config.schedule)
     annotator: Annotator = complete(config.teacher, task=task, gold=splits.gold, seed=config.seed)
     annotator.check_price(limits)
-    check_annotation(annotator, limits, splits.pool[0])
+    needed = limits if pays else Limits()
+    check_annotation(annotator, needed, splits.pool[0])
     selector: Selector = build(config.selector)
     check_among(selector, config.selection.among)
     check_studied(annotator, config.selection.among)
-    given = check_first(annotator, limits, task, splits, schedule=schedule, seed=config.seed)
+    given = check_first(annotator, needed, task, splits, schedule=schedule, seed=config.seed)
     check_needs(selector.needs, config.selection.also_score, task, splits.pool[0])
     warnings = unpriced(annotator.model, annotator.info)
     if isinstance(annotator, LessonAnnotator):

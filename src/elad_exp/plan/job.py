@@ -80,9 +80,10 @@ class Planner:
         """Build everything but the calls, and add up.
 
         Raises:
-            ConfigError: What a run would refuse as well, but for a missing key or server.
+            ConfigError: What a run would refuse as well, but for a missing key or server, and a
+                budget that does not cover what comes first.
         """
-        ground = prepare(config)
+        ground = prepare(config, pays=False)
         task, splits, limits = ground.task, ground.splits, ground.limits
         teacher, selector = ground.annotator, ground.selector
         for text in ground.warnings:
