@@ -195,14 +195,20 @@ def headline(rows: list[dict[str, str]], value: str, path: Path) -> None:
 
 
 def _draw(axis: Any, found: dict) -> int:
-    """Mean and standard error of each selector; returns the number of seeds."""
+    """Mean and standard error of each selector; returns the number of seeds.
+
+    More than four selectors without a style of their own would not be told apart: those that are
+    others with an option changed (`NAME-OPTION`) are left to the table then.
+    """
     import numpy as np
 
     others = iter(("#CC79A7", "#56B4E9", "#F0E442", "#999999"))
     for selector in sorted(found, key=_order):
+        colour, style = STYLES.get(selector) or (next(others, None), "-")
+        if colour is None:
+            continue
         grid, values = metrics.mean_curve(list(found[selector].values()))
         mean = values.mean(axis=0)
-        colour, style = STYLES.get(selector) or (next(others), "-")
         axis.plot(grid, mean, style, color=colour, label=selector, lw=1.6)
         if len(values) > 1:
             error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
@@ -215,8 +221,8 @@ def _words(value: str) -> str:
     return value.replace("_acc", " accuracy")
 
 
-def _order(selector: str) -> tuple[bool, bool, str]:
-    return (selector != "random", selector != "elad", selector)
+def _order(selector: str) -> tuple[bool, bool, bool, str]:
+    return (selector != "random", selector != "elad", "-" in selector, selector)
 
 
 def summarise(root: Path, out: Path) -> None:
