@@ -27,8 +27,12 @@ run: setup ## Set-up, then the main job: make run [EXPERIMENT=strategyqa] [ARGS=
 test: setup ## Set-up, then the fast tests
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
+.PHONY: test-e2e
+test-e2e: setup ## Whole runs, and servers that fail (minutes)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'e2e and not slow and not gpu and not network and not browser' $(ARGS)
+
 .PHONY: test-slow
-test-slow: setup ## The slow tests as well (minutes)
+test-slow: setup ## All tests, the slow ones as well (many minutes)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m 'not gpu and not network' $(ARGS)
 
 .PHONY: serve-teacher

@@ -4,14 +4,14 @@ import copy
 import dataclasses
 import math
 import typing
+from functools import partial
 
 import numpy as np
 import pytest
-from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elad_exp.config import compose_config, config_dir
+from elad_exp.config import config_dir
 from elad_exp.rng import generator
 from elad_exp.selectors.combine import ComponentSelector, RandomSelector, RankSum, ZSum
 from elad_exp.selectors.components import ATTEMPT, COMPONENTS, FEATURES, SAMPLED
@@ -20,6 +20,7 @@ from elad_exp.selectors.scorer import Scorer
 from elad_exp.selectors.wrappers import ClassBalanced, Diversify, Subsample
 from elad_exp.student.base import explain_then_force
 from elad_exp.types import Candidate, Explanation, Gold, GoldBook, QueryItem, Sample, Step
+from tests.helpers_config import selector as configured
 
 SELECTORS = {
     "elad_weighted": lambda: RankSum({"step_entropy": 0.7, "step_content": 0.3}, name="weighted"),
@@ -38,12 +39,15 @@ tables = st.lists(st.integers(0, 3), min_size=1, max_size=12)
 
 pytestmark = pytest.mark.parametrize(
     "selector",
-    [
-        *(instantiate(compose_config([f"selector={name}"]).selector) for name in CONFIGURED),
-        *(make() for make in SELECTORS.values()),
-    ],
+    [*(partial(configured, name) for name in CONFIGURED), *SELECTORS.values()],
     ids=[*CONFIGURED, *(f"direct-{name}" for name in SELECTORS)],
+    indirect=True,
 )
+
+
+@pytest.fixture(scope="module")
+def selector(request):
+    return request.param()
 
 
 def pool_of(values, needs=COMPONENTS, *, screened=()):

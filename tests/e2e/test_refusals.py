@@ -138,6 +138,7 @@ def own(path: Path, *overrides: str) -> list[str]:
     return [*data, "teacher=gold", "selector=step_entropy", "name=mine", *sizes, *overrides]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

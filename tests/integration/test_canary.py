@@ -22,6 +22,7 @@ from elad_exp.schedule import Schedule
 from elad_exp.selectors.scorer import Scorer
 from elad_exp.types import Candidate, Explanation, Gold, GoldBook, QueryItem, Sample
 from tests.fakes import EvenTask, FakeStudent, FakeTeacher, make_splits
+from tests.helpers_config import selector as configured
 
 CANARY = "canary-93ce"
 SELECTORS = sorted(path.stem for path in (config_dir() / "selector").glob("*.yaml"))
@@ -152,7 +153,7 @@ def everything(path: Path) -> str:
 def test_no_prompt_no_selector_and_no_file_of_the_loop_holds_gold(
     tmp_path: Path, name: str
 ) -> None:
-    selector = WatchedSelector(build(compose_config([f"selector={name}"]).selector))
+    selector = WatchedSelector(configured(name))
     student, teacher = play(tmp_path / "run", selector)
     assert student.read
     assert selector.seen

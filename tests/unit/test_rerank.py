@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra.utils import instantiate
 
 from elad_exp import cli
-from elad_exp.config import compose_config, config_dir
+from elad_exp.config import config_dir
 from elad_exp.data.pool import Pool
 from elad_exp.errors import ConfigError, DataError
 from elad_exp.metrics import auroc
@@ -25,6 +24,7 @@ from elad_exp.rundir import RunDirectory, read_lines
 from elad_exp.schedule import Schedule
 from elad_exp.selectors.scorer import Scorer
 from tests.fakes import EvenTask, FakeStudent, FakeTeacher, make_splits
+from tests.helpers_config import selector as configured
 from tests.helpers_runs import write_lines
 
 OF_ANNOTATED = ("given", "predictions")
@@ -46,7 +46,7 @@ def play(
         splits=splits,
         student=student,
         scorer=Scorer(task, student, k=3, seed=4, also=also, guided_fraction=guided),
-        selector=instantiate(compose_config([f"selector={selector}"]).selector),
+        selector=configured(selector),
         teacher=FakeTeacher(),
         pool=Pool(splits.pool),
         journal=journal,
@@ -109,6 +109,7 @@ def test_the_choice_of_the_run_is_found_again(name: str, guided: float, round_: 
     assert ranking.overlap == 1.0
 
 
+@pytest.mark.e2e
 def test_every_selector_ranks_what_one_run_has_scored() -> None:
     stored, rankings = rerank(played("random"), ",".join(SELECTORS))
     assert len(rankings) == len(SELECTORS)
