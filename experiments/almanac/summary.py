@@ -84,13 +84,12 @@ def table(rows: list[dict[str, str]], condition: str, value: str) -> list[str]:
         return ["No finished job with `random` yet.", ""]
     out = [
         "| selector | seeds | final accuracy | area (annotations) | minus random [95 %], Holm p |"
-        " minus rare_words [95 %] | area minus random (teacher tokens) |"
+        " minus rare_words [95 %], Holm p | area minus random (teacher tokens) |"
         " annotations needed [95 %] | tokens needed [95 %] | mean steps | score s |",
         "|" + " --- |" * 11,
     ]
     selectors = sorted(found, key=lambda s: (s != "random", s))
-    against = {s: _difference(found, s, "random") for s in selectors if s != "random"}
-    adjusted = dict(zip(against, metrics.holm([d.p for d in against.values()]), strict=True))
+    random, rare = (_against(found, selectors, other) for other in ("random", "rare_words"))
     for selector in selectors:
         runs = found[selector]
         final = metrics.mean_over_seeds([y[-1] for _, y in runs.values()])
@@ -100,9 +99,7 @@ def table(rows: list[dict[str, str]], condition: str, value: str) -> list[str]:
         if selector == "random":
             cells += ["-"] * 3
         else:
-            cells.append(_shown(against[selector]) + f", p = {adjusted[selector]:.3f}")
-            rare = selector != "rare_words" and "rare_words" in found
-            cells.append(_shown(_difference(found, selector, "rare_words")) if rare else "-")
+            cells += [random[selector], rare.get(selector, "-")]
             cells.append(_shown(_difference(by_cost["tokens"], selector, "random", common=True)))
         for cost in ("annotations", "tokens"):
             group = by_cost[cost]
@@ -110,6 +107,15 @@ def table(rows: list[dict[str, str]], condition: str, value: str) -> list[str]:
             cells.append(_needed(needed))
         out.append("| " + " | ".join([*cells, steps, seconds]) + " |")
     return [*out, ""]
+
+
+def _against(found: dict, selectors: list[str], other: str) -> dict[str, str]:
+    """Of each of the others the difference in area to `other`, and p adjusted for their number."""
+    if other not in found:
+        return {}
+    of = {s: _difference(found, s, other) for s in selectors if s not in ("random", other)}
+    adjusted = dict(zip(of, metrics.holm([d.p for d in of.values()]), strict=True))
+    return {s: f"{_shown(d)}, {_p(adjusted[s])}" for s, d in of.items()}
 
 
 def _difference(found: dict, a: str, b: str, *, common: bool = False) -> metrics.Difference:
@@ -136,6 +142,10 @@ def _means(rows: list[dict[str, str]], condition: str, selector: str) -> tuple[s
 
 def _metric(m: metrics.Metric) -> str:
     return f"{m.value:.3f}" + (f" [{m.ci95[0]:.3f}, {m.ci95[1]:.3f}]" if m.ci95 else "")
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _shown(d: metrics.Difference) -> str:
