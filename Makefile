@@ -28,12 +28,12 @@ test: setup ## Set-up, then the fast tests
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 .PHONY: test-e2e
-test-e2e: setup ## Whole runs, and servers that fail (minutes)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m 'e2e and not slow and not gpu and not network and not browser' $(ARGS)
+test-e2e: setup ## Whole runs, real libraries, servers that fail (minutes)
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/integration tests/e2e $(ARGS)
 
 .PHONY: test-slow
 test-slow: setup ## All tests, the slow ones as well (many minutes)
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m 'not gpu and not network' $(ARGS)
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m 'not gpu and not network' tests $(ARGS)
 
 .PHONY: serve-teacher
 serve-teacher: setup ## A small model as a teacher on this machine: make serve-teacher [ARGS='--port 8643']

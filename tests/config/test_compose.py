@@ -93,7 +93,6 @@ def test_an_experiment_composes_and_instantiates(name: str) -> None:
         assert hasattr(build(sink), "log")
 
 
-@pytest.mark.e2e
 @pytest.mark.parametrize("name", [k for k, v in EXPERIMENTS.items() if isinstance(v, list)])
 def test_an_experiment_without_needs_runs_in_miniature(name: str, tmp_path: Path) -> None:
     path = tmp_path / "run"

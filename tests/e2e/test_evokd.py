@@ -25,7 +25,6 @@ def run(path: Path, *overrides: str) -> int:
     return main([*SMALL, f"paths.run_dir={path}", *overrides])
 
 
-@pytest.mark.smoke
 def test_a_run_begins_with_given_examples_and_goes_on_with_lessons(tmp_path: Path) -> None:
     path = tmp_path / "run"
     assert run(path) == 0

@@ -42,7 +42,6 @@ def rows(shown: str) -> list[list[str]]:
     return [cells for cells in found if cells[0].isdigit() or cells[0] == "all"]
 
 
-@pytest.mark.smoke
 def test_the_table_of_a_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
     shown = planned(capsys)
     assert [cells[:3] for cells in rows(shown)] == [
@@ -119,7 +118,7 @@ def numbers(line: str, shown: str) -> list[int]:
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param([], marks=pytest.mark.smoke),
+        [],
         ["teacher.votes=2", "teacher.lesson_size=3"],
         ["dataset=bulletin_entities"],
         ["teacher.init=auggpt", "teacher.init_rounds=2"],

@@ -138,7 +138,6 @@ def own(path: Path, *overrides: str) -> list[str]:
     return [*data, "teacher=gold", "selector=step_entropy", "name=mine", *sizes, *overrides]
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

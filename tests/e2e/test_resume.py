@@ -44,7 +44,6 @@ def test_a_completed_run_with_nothing_left_to_do_stays_as_it_is(
     assert tree(path) == before
 
 
-@pytest.mark.smoke
 def test_a_budget_raised_after_an_interruption_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,8 +38,7 @@ PHASES = {
     "a later evaluation": ("evaluate", 6, 1),
     "the last training": ("train", 3, 2),
 }
-MARKS = {"the first training": (), "scoring": (), "a later purchase": pytest.mark.smoke}
-"""The other phases are slow."""
+QUICK = ("the first training", "scoring", "a later purchase")
 
 
 class At:
@@ -141,7 +140,7 @@ def test_a_purchase_for_another_student_is_begun_anew_and_not_twice(
 
 @pytest.mark.parametrize(
     "phase",
-    [pytest.param(p, marks=MARKS.get(p, pytest.mark.slow)) for p in PHASES],
+    [p if p in QUICK else pytest.param(p, marks=pytest.mark.slow) for p in PHASES],
 )
 def test_a_run_interrupted_in_any_phase_ends_like_one_that_was_not(
     tmp_path: Path, phase: str, whole: dict[str, Any], capsys: pytest.CaptureFixture[str]

@@ -29,7 +29,6 @@ def my_pkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return package
 
 
-@pytest.mark.e2e
 def test_a_task_outside_the_package_runs(my_pkg: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     sizes = [size for size in SIZES if not size.startswith("dataset.")]

@@ -11,8 +11,6 @@ from elad_exp import cli
 from elad_exp.rundir import read_lines
 from tests.helpers_main import result, run
 
-pytestmark = pytest.mark.e2e
-
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:

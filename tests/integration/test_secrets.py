@@ -24,7 +24,7 @@ from tests.helpers_litellm import QUIET
 from tests.helpers_main import SIZES, TINY, result
 from tests.helpers_openai import Fault, Server, serve
 
-pytestmark = [pytest.mark.e2e, *QUIET]
+pytestmark = QUIET
 
 USER, PASSWORD = "canary-user-5f1e", "canary/pass-77b0"
 KEYS = {"OPENAI_API_KEY": "canary-openai-1c9d", "ELAD_EXP_API_KEY": "canary-own-e2a8"}

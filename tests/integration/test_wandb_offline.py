@@ -23,7 +23,6 @@ wandb = pytest.importorskip("wandb", reason="wandb is not installed (extra `wand
 
 # Its threads and generated code warn about themselves; that is not what is tested here.
 pytestmark = [
-    pytest.mark.e2e,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -109,7 +109,6 @@ def test_the_choice_of_the_run_is_found_again(name: str, guided: float, round_: 
     assert ranking.overlap == 1.0
 
 
-@pytest.mark.e2e
 def test_every_selector_ranks_what_one_run_has_scored() -> None:
     stored, rankings = rerank(played("random"), ",".join(SELECTORS))
     assert len(rankings) == len(SELECTORS)

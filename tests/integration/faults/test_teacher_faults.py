@@ -22,7 +22,7 @@ from tests.helpers_litellm import QUIET
 from tests.helpers_openai import Fault, Server
 from tests.unit.teacher_toys import TASK
 
-pytestmark = [pytest.mark.e2e, *QUIET]
+pytestmark = QUIET
 
 GOOD = {
     "verdicts": [{"step": 1, "ok": True, "reason": ""}, {"step": 2, "ok": False, "reason": "no"}],

@@ -17,7 +17,7 @@ from tests.helpers_faults import ITEMS, MADE, SAMPLES, agree, states, take_in, t
 from tests.helpers_litellm import QUIET
 from tests.helpers_openai import Fault, Server, serve
 
-pytestmark = [pytest.mark.e2e, *QUIET]
+pytestmark = QUIET
 QUERY = Query(0, tuple(ITEMS))
 
 

@@ -41,7 +41,6 @@ def run(path: Path, *overrides: str) -> int:
     return main([*SMALL, f"paths.run_dir={path}", *overrides])
 
 
-@pytest.mark.smoke
 def test_a_run_completes_with_the_counts_of_its_schedule(tmp_path: Path) -> None:
     assert run(tmp_path / "run") == 0
     found = result(tmp_path / "run")
@@ -78,7 +77,6 @@ def test_split_initial_query_and_untrained_student_do_not_depend_on_the_selector
     assert seen[0] == seen[1] == seen[2]
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize(
     "limit", [17, *(pytest.param(n, marks=pytest.mark.slow) for n in (12, 22))]
 )
