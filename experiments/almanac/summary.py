@@ -83,23 +83,29 @@ def table(rows: list[dict[str, str]], condition: str, value: str) -> list[str]:
     if "random" not in found:
         return ["No finished job with `random` yet.", ""]
     out = [
-        "| selector | seeds | final accuracy | area (annotations) | minus random [95 %], Holm p |"
-        " minus rare_words [95 %], Holm p | area minus random (teacher tokens) |"
+        "| selector | seeds | final accuracy | minus random's [95 %] | area (annotations) |"
+        " minus random [95 %], Holm p | minus rare_words [95 %], Holm p |"
+        " minus elad [95 %], Holm p | area minus random (teacher tokens) |"
         " annotations needed [95 %] | tokens needed [95 %] | mean steps | score s |",
-        "|" + " --- |" * 11,
+        "|" + " --- |" * 13,
     ]
     selectors = sorted(found, key=lambda s: (s != "random", s))
-    random, rare = (_against(found, selectors, other) for other in ("random", "rare_words"))
+    random, *others = (_against(found, selectors, s) for s in ("random", "rare_words", "elad"))
+    finals = {s: {seed: y[-1] for seed, (_, y) in found[s].items()} for s in selectors}
     for selector in selectors:
         runs = found[selector]
         final = metrics.mean_over_seeds([y[-1] for _, y in runs.values()])
         area = metrics.mean_over_seeds([metrics.area_under_curve(*c) for c in runs.values()])
         steps, seconds = _means(rows, condition, selector)
-        cells = [selector, str(len(runs)), _metric(final), _metric(area)]
+        cells = [selector, str(len(runs)), _metric(final)]
+        seeds = sorted(set(runs) & set(found["random"]))
+        pairs = [[finals[s][seed] for seed in seeds] for s in (selector, "random")]
+        cells += ["-" if selector == "random" else _shown(metrics.paired_difference(*pairs))]
+        cells += [_metric(area)]
         if selector == "random":
-            cells += ["-"] * 3
+            cells += ["-"] * 4
         else:
-            cells += [random[selector], rare.get(selector, "-")]
+            cells += [random[selector], *(other.get(selector, "-") for other in others)]
             cells.append(_shown(_difference(by_cost["tokens"], selector, "random", common=True)))
         for cost in ("annotations", "tokens"):
             group = by_cost[cost]
