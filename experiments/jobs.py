@@ -78,6 +78,8 @@ def run_all(
 
     for _, group in groupby(waiting, key=lambda job: job.condition):
         own = list(group)
+        if time.monotonic() >= deadline:
+            return
         prepare(own[0])
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(in_time, own))
