@@ -2,6 +2,7 @@
 
     python experiments/real_errors/run.py --data FOLDER              # jobs, tables and figure
     python experiments/real_errors/run.py --data FOLDER --quick      # minutes, says nothing
+    python experiments/real_errors/run.py --data FOLDER --only esnli --labelled 3000
     python experiments/real_errors/run.py --summarise                # from the stored scores
 
 FOLDER has a folder of JSON Lines files for each dataset (docs/datasets.md). Jobs whose scores are
@@ -57,8 +58,7 @@ COMMON = [
     "selection.samples=4",
     "selection.also_score=all",
 ]
-# 100 steps of 4: each explanation is seen once.
-FULL = ["schedule.initial_size=400", "schedule.steps_per_round=100", "selection.candidates=500"]
+LABELLED, BATCH = 400, 4
 QUICK = [
     "schedule.initial_size=16",
     "schedule.steps_per_round=2",
@@ -77,17 +77,23 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="needed unless --summarise is given")
     parser.add_argument("--runs", type=Path, default=HERE / "runs")
     parser.add_argument("--only", default=",".join(JOBS))
+    parser.add_argument("--labelled", type=int, default=LABELLED, help="explanations learnt from")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, results below --runs")
     parser.add_argument("--summarise", action="store_true")
     given = parser.parse_args()
-    runs = given.runs.absolute() / "quick" if given.quick else given.runs.absolute()
-    out = runs / "results" if given.quick else HERE
+    runs, out = given.runs.absolute(), HERE
+    if given.quick:
+        runs = runs / "quick"
+        out = runs / "results"
+    elif given.labelled != LABELLED:
+        runs, out = runs / f"labelled_{given.labelled}", HERE / f"labelled_{given.labelled}"
     if not given.summarise:
         if given.data is None:
             parser.error("--data FOLDER is needed: docs/datasets.md says what is in it")
         for name in given.only.split(","):
             folder = runs / name
-            run(job(name, quick=given.quick), folder, data=given.data)
+            overrides = job(name, labelled=given.labelled, quick=given.quick)
+            run(overrides, folder, data=given.data)
             store(name, folder, out)
     found = summarise(stored(out))
     (out / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -97,9 +103,14 @@ def main() -> None:
     print(text, end="")
 
 
-def job(name: str, *, quick: bool = False) -> list[str]:
-    """Overrides of a dataset's job."""
-    return [*JOBS[name], *COMMON, *(QUICK if quick else FULL), f"name=real_errors_{name}"]
+def job(name: str, *, labelled: int = LABELLED, quick: bool = False) -> list[str]:
+    """Overrides of a dataset's job; each explanation is seen once."""
+    full = [
+        f"schedule.initial_size={labelled}",
+        f"schedule.steps_per_round={labelled // BATCH}",
+        "selection.candidates=500",
+    ]
+    return [*JOBS[name], *COMMON, *(QUICK if quick else full), f"name=real_errors_{name}"]
 
 
 def run(overrides: Sequence[str], folder: Path, *, data: Path) -> None:

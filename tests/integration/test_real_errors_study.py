@@ -66,6 +66,13 @@ def test_the_jobs_compose_and_score_everything(study: ModuleType, name: str, qui
     assert config.selection.candidates == (20 if quick else 500)
 
 
+def test_each_explanation_is_seen_once(study: ModuleType) -> None:
+    for labelled in (study.LABELLED, 3000):
+        config = compose_config(study.job("esnli", labelled=labelled))
+        assert config.schedule.initial_size == labelled
+        assert config.schedule.steps_per_round * config.optim.batch_size == labelled
+
+
 def test_the_same_training_for_all_datasets(study: ModuleType) -> None:
     configs = [compose_config(study.job(name)) for name in study.JOBS]
     assert len({json.dumps(dict(config.optim)) for config in configs}) == 1
