@@ -29,7 +29,7 @@ def comparison(rows: Sequence[Row], job: Job) -> str:
         for name in ("ours", PEER, "loop", "polygraph"):
             if mine := best(here, name):
                 lines.append([workload, *_cells(name, mine, peer, floors, job)])
-    header = ["workload", "who", "questions", "samples a minute", "wall s (CPU s)"]
+    header = ["workload", "who", "questions", "questions a minute", "wall s (CPU s)"]
     header += ["new tokens/s", "peak MB (before)", "as fast as batched: wall", "CPU"]
     header += ["share of the floor: own shapes", "square"]
     return _markdown(header, lines)

@@ -1,4 +1,4 @@
-"""The almanac study: which selector needs how many annotations (DESIGN: comparing methods).
+"""The almanac study: which selector needs how many annotations?
 
     python experiments/almanac/study.py                    # every job that is not finished
     python experiments/almanac/study.py --part tuning      # seeds 0-4, reported on dev
