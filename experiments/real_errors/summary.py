@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 
 from elad_exp.config import compose_config
 from elad_exp.lines import stored_candidate
-from elad_exp.metrics import accuracy, proportion
+from elad_exp.metrics import accuracy, auroc, proportion
 from elad_exp.rundir import Line
 from elad_exp.selectors.combine import WeightedSum
 from elad_exp.selectors.diagnose import UNPARSED, separation, spearman
@@ -22,6 +22,7 @@ from elad_exp.types import Metric
 Scores = dict[str, float]
 COMBINED = ("elad", "elad_mean", "elad_equal", "elad_free", "elad_zsum")
 """Selectors that weigh several components: what they rank by is judged like a component."""
+PARTS = ("all", "readable", "within")
 
 
 def summarise(found: Mapping[str, tuple[dict[str, Any], Sequence[Line]]]) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def summarise(found: Mapping[str, tuple[dict[str, Any], Sequence[Line]]]) -> dic
             key: mean_over_datasets([here[part].get(key) for here in datasets.values()])
             for key in sorted({key for here in datasets.values() for key in here[part]})
         }
-        for part in ("all", "readable")
+        for part in PARTS
     }
     pairs = [here["spearman"] for here in datasets.values()]
     over["spearman"] = {
@@ -46,10 +47,11 @@ def summarise(found: Mapping[str, tuple[dict[str, Any], Sequence[Line]]]) -> dic
 
 
 def of_dataset(lines: Sequence[Line]) -> dict[str, Any]:
-    """Areas over `all` attempts and over those with a `readable` answer alone.
+    """Areas over `all` attempts, over those with a `readable` answer alone, and `within` answers.
 
     An answer that cannot be read is wrong, and components are built to see it; whether they see
-    mistakes of substance is what the second asks.
+    mistakes of substance is what the second asks. A student that gives one answer too often is
+    mostly wrong where it gives it; whether a score knows more than that is what the third asks.
     """
     rows = [(s, line["attempt_wrong"]) for s, line in zip(combined(lines), lines, strict=True)]
     readable = [line["attempt_answer"] is not None for line in lines]
@@ -62,6 +64,7 @@ def of_dataset(lines: Sequence[Line]) -> dict[str, Any]:
         "answers": {name: answers[name] / len(lines) for name in sorted(answers)},
         "all": separation(rows),
         "readable": separation([row for row, is_one in zip(rows, readable, strict=True) if is_one]),
+        "within": within_answers(rows, [line["attempt_answer"] for line in lines]),
         "explained_by_answer": explained_by_answer(
             [scores for scores, _ in rows], [line["attempt_answer"] for line in lines]
         ),
@@ -84,6 +87,30 @@ def combining() -> tuple[WeightedSum, ...]:
     """The selectors of `COMBINED`, as configured."""
     configs = [compose_config([f"selector={name}"]) for name in COMBINED]
     return tuple(instantiate(config.selector) for config in configs)
+
+
+def within_answers(
+    rows: Sequence[tuple[Scores, bool]], answers: Sequence[str | None]
+) -> dict[str, Any]:
+    """`auroc/NAME` over pairs of attempts that gave the same answer, None where there are none.
+
+    The mean of the answers' areas, each weighing as many pairs as it has. The interval adds the
+    squared, weighted distances from each area to the ends of its own.
+    """
+    groups: dict[str | None, list[tuple[Scores, bool]]] = {}
+    for row, answer in zip(rows, answers, strict=True):
+        groups.setdefault(answer, []).append(row)
+    found: dict[str, Any] = {}
+    for name in sorted(rows[0][0]):
+        areas, pairs = [], []
+        for group in groups.values():
+            wrong = [is_wrong for _, is_wrong in group]
+            if area := auroc([scores[name] for scores, _ in group], wrong):
+                areas.append(area.to_dict())
+                pairs.append(sum(wrong) * (len(wrong) - sum(wrong)))
+        shares = [count / sum(pairs) for count in pairs]
+        found[f"auroc/{name}"] = _weighted_mean(areas, shares) if areas else None
+    return found
 
 
 def explained_by_answer(
@@ -117,15 +144,20 @@ def mean_over_datasets(found: Sequence[Mapping[str, Any] | None]) -> dict[str, A
         return None
     metrics = [metric for metric in found if metric is not None]
     k = len(metrics)
-    value = math.fsum(metric["value"] for metric in metrics) / k
-    below = math.hypot(*(metric["value"] - metric["ci95"][0] for metric in metrics)) / k
-    above = math.hypot(*(metric["ci95"][1] - metric["value"] for metric in metrics)) / k
-    n = sum(metric["n"] for metric in metrics)
-    interval = (max(0.0, value - below), min(1.0, value + above))
-    mean = Metric(value, n, interval, f"mean of {k}, squared distances added").to_dict()
+    mean = _weighted_mean(metrics, [1 / k] * k)
     if "prevalence" in metrics[0]:
         mean["prevalence"] = math.fsum(metric["prevalence"] for metric in metrics) / k
     return mean
+
+
+def _weighted_mean(metrics: Sequence[Mapping[str, Any]], shares: Sequence[float]) -> dict[str, Any]:
+    both = list(zip(metrics, shares, strict=True))
+    value = math.fsum(share * m["value"] for m, share in both)
+    below = math.hypot(*(share * (m["value"] - m["ci95"][0]) for m, share in both))
+    above = math.hypot(*(share * (m["ci95"][1] - m["value"]) for m, share in both))
+    interval = (max(0.0, value - below), min(1.0, value + above))
+    method = f"mean of {len(both)}, squared distances added"
+    return Metric(value, sum(m["n"] for m in metrics), interval, method).to_dict()
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -141,7 +173,8 @@ def tables(found: Mapping[str, Any]) -> str:
     parts = [
         _datasets(found["datasets"]),
         "AUROC of each score for 'the attempt is wrong' [95 %], highest mean first. `readable`: "
-        "without the attempts whose answer cannot be read.",
+        "without the attempts whose answer cannot be read. `within`: over pairs of attempts that "
+        "gave the same answer, so that a score gains nothing by telling which answer was given.",
         _areas(found, "auroc"),
         "AUPRC; scores that say nothing reach the share of wrong attempts: "
         f"{_shares_of_wrong(found)}.",
@@ -173,13 +206,17 @@ def _datasets(datasets: Mapping[str, Any]) -> str:
 
 def _areas(found: Mapping[str, Any], measure: str) -> str:
     datasets, mean = found["datasets"], found["mean"]
+    parts = PARTS if measure == "auroc" else PARTS[:2]
+    if not (several := len(datasets) > 1):
+        parts = parts[1:]
     rows = []
     for name in ordered(found, measure):
         key = f"{measure}/{name}"
         metrics = [here["all"].get(key) for here in datasets.values()]
-        metrics += [mean["all"][key], mean["readable"].get(key)]
+        metrics += [mean[part].get(key) for part in parts]
         rows.append([f"**{name}**" if name in COMBINED else name, *map(shown, metrics)])
-    return _table(["score", *datasets, "mean", "mean, readable"], rows)
+    head = ["mean" if part == "all" else "mean, " * several + part for part in parts]
+    return _table(["score", *datasets, *head], rows)
 
 
 def _explained(found: Mapping[str, Any]) -> str:

@@ -106,6 +106,33 @@ def test_intervals_of_blind_scores_hold_one_half(study: ModuleType) -> None:
     assert sum(held) / len(held) == pytest.approx(0.95, abs=0.05)
 
 
+def test_a_score_that_tells_the_answer_gains_nothing_within_answers(study: ModuleType) -> None:
+    """ "no" is given too often: mostly wrong, while "yes" is mostly right."""
+    rng = np.random.default_rng(0)
+    scored = []
+    for line in lines(600):
+        no = line["attempt_answer"] == "no"
+        wrong = bool(rng.random() < (0.8 if no else 0.2))
+        telling = {"bald": float(no), "intra": float(wrong) - 2 * no, "inter": float(no) + wrong}
+        scored.append(line | {"attempt_wrong": wrong, "scores": line["scores"] | telling})
+    here = study.summarise({"a": (JOB, scored)})["datasets"]["a"]
+    assert here["all"]["auroc/bald"]["value"] == pytest.approx(0.8, abs=0.05)
+    assert here["within"]["auroc/bald"]["value"] == pytest.approx(0.5)
+    assert here["all"]["auroc/intra"]["value"] < 0.4
+    assert here["within"]["auroc/intra"]["value"] == pytest.approx(1.0)
+    assert here["within"]["auroc/inter"]["value"] == pytest.approx(1.0)
+    low, high = here["within"]["auroc/rare_words"]["ci95"]
+    assert low < 0.5 < high
+
+
+def test_attempts_of_one_answer_are_all_within_it(study: ModuleType) -> None:
+    same = [line | {"attempt_answer": "C"} for line in lines(200)]
+    here = study.summarise({"a": (JOB, same)})["datasets"]["a"]
+    within, everywhere = here["within"]["auroc/inter"], here["all"]["auroc/inter"]
+    assert within["value"] == everywhere["value"]
+    assert within["ci95"] == pytest.approx(everywhere["ci95"])
+
+
 def test_the_mean_adds_squared_distances(study: ModuleType) -> None:
     from summary import mean_over_datasets
 
