@@ -6,6 +6,7 @@ alone.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -24,8 +25,10 @@ FIELDS = (
     "condition", "selector", "seed", "round", "annotations", "tokens", "optimizer_steps",
     "dev_f1", "test_f1", "dev_acc", "test_acc", "asked", "usable", "weak", "wall_s", "commit",
 )  # fmt: skip
-LEVELS = (2000, 4000, 6000, 8000, 12_000)
-"""Teacher tokens at which arms are compared."""
+LEVELS = (2000, 4000, 6000, 10_000, 12_000)
+"""Teacher tokens at which arms are shown; on real texts items are equal, not tokens."""
+COMPARED = 8000
+"""Teacher tokens at which they are compared."""
 Rows = list[dict[str, str]]
 
 
@@ -97,63 +100,57 @@ def gold_of(folder: Path) -> dict[str, str]:
     return {s.id: splits.gold[s.id].answer for s in splits.dev}
 
 
-def curves(rows: Rows, value: str) -> dict[str, dict[int, tuple[list[float], list[float]]]]:
-    """Arm -> seed -> (tokens, values)."""
-    found: dict[str, dict[int, tuple[list[float], list[float]]]] = defaultdict(dict)
-    for row in rows:
-        x, y = found[row["selector"]].setdefault(int(row["seed"]), ([], []))
-        x.append(float(row["tokens"]))
-        y.append(float(row[value]))
+def runs(rows: Rows) -> dict[str, dict[int, Rows]]:
+    """Arm -> seed -> the rows of that run, in the order of rounds."""
+    found: dict[str, dict[int, Rows]] = defaultdict(lambda: defaultdict(list))
+    for row in sorted(rows, key=lambda row: int(row["round"])):
+        found[row["selector"]][int(row["seed"])].append(row)
     return found
 
 
-def at(curve: tuple[list[float], list[float]], tokens: float) -> float:
-    """The last value that was had for at most so many tokens."""
-    return [y for x, y in zip(*curve, strict=True) if x <= tokens][-1]
+def at(run: Rows, tokens: float) -> dict[str, str]:
+    """The last row that was had for at most so many tokens: nobody has half a round."""
+    return [row for row in run if float(row["tokens"]) <= tokens][-1]
 
 
-def table(rows: Rows, value: str, *, against: str, levels: Iterable[int]) -> list[str]:
-    """A row an arm: F1 at levels of tokens and at the end, and the paired difference at the end."""
-    found = curves(rows, value)
-    arms = list(dict.fromkeys(row["selector"] for row in rows))
-    arms.sort(key=lambda arm: (arm != against, arm))
+def table(
+    rows: Rows, value: str, *, against: str, levels: Iterable[float], compared: float
+) -> list[str]:
+    """A row an arm: F1 at levels of tokens, and at `compared` tokens the paired difference."""
+    found = runs(rows)
+    arms = sorted(found, key=lambda arm: (arm != against, arm))
     levels = tuple(levels)
-    heads = ["arm", "seeds", *(f"at {n:,}" for n in levels), "at the end [95 %]"]
+    where = "at the end" if math.isinf(compared) else f"at {compared:,}"
+    heads = ["arm", "seeds", *(f"at {n:,}" for n in levels), f"{where} [95 %]"]
     heads += [f"minus {against} [95 %], Holm p", "texts", "tokens", "steps"]
     out = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    ends = {arm: {seed: y[-1] for seed, (_, y) in found[arm].items()} for arm in arms}
+    reached = {
+        arm: {s: at(run, math.inf if arm in LINES else compared) for s, run in found[arm].items()}
+        for arm in arms
+    }
+    scores = {arm: {s: float(row[value]) for s, row in reached[arm].items()} for arm in arms}
     others = [arm for arm in arms if arm != against]
-    differences = {arm: _paired(ends[arm], ends[against]) for arm in others}
+    differences = {arm: _paired(scores[arm], scores[against]) for arm in others}
     adjusted = dict(zip(others, metrics.holm([d.p for d in differences.values()]), strict=True))
     for arm in arms:
-        end = metrics.mean_over_seeds(list(ends[arm].values()))
-        cells = [arm, str(end.n)]
+        mean = metrics.mean_over_seeds(list(scores[arm].values()))
+        cells = [arm, str(mean.n)]
         for level in levels:
-            if arm in LINES:
-                cells.append("")
-                continue
-            here = [at(curve, level) for curve in found[arm].values()]
-            cells.append(f"{sum(here) / len(here):.3f}")
-        interval = f" [{end.ci95[0]:.3f}, {end.ci95[1]:.3f}]" if end.ci95 else ""
-        cells.append(f"{end.value:.3f}{interval}")
+            here = [float(at(run, level)[value]) for run in found[arm].values()]
+            cells.append("" if arm in LINES else f"{sum(here) / len(here):.3f}")
+        interval = f" [{mean.ci95[0]:.3f}, {mean.ci95[1]:.3f}]" if mean.ci95 else ""
+        cells.append(f"{mean.value:.3f}{interval}")
         if arm == against:
             cells.append("-")
         else:
             d = differences[arm]
             ci = f" [{d.ci95[0]:+.3f}, {d.ci95[1]:+.3f}]" if d.ci95 else ""
             cells.append(f"{d.value:+.3f}{ci}, p = {adjusted[arm]:.3f}")
-        last = [row for row in rows if row["selector"] == arm and _is_last(row, rows)]
         for field in ("annotations", "tokens", "optimizer_steps"):
-            cells.append(f"{sum(float(row[field]) for row in last) / len(last):,.0f}")
+            sums = [float(row[field]) for row in reached[arm].values()]
+            cells.append(f"{sum(sums) / len(sums):,.0f}")
         out.append("| " + " | ".join(cells) + " |")
     return [*out, ""]
-
-
-def _is_last(row: dict[str, str], rows: Rows) -> bool:
-    mine = (row["selector"], row["seed"])
-    return int(row["round"]) == max(
-        int(other["round"]) for other in rows if (other["selector"], other["seed"]) == mine
-    )
 
 
 def _paired(one: dict[int, float], other: dict[int, float]) -> metrics.Difference:
@@ -180,7 +177,9 @@ def weak_table(rows: Rows) -> list[str]:
 
 
 def figure(rows: Rows, value: str, path: Path) -> None:
-    """Mean curve of each arm that spends tokens, against tokens; the others as lines."""
+    """Mean curve and 95 % interval over seeds of each arm that spends tokens, against tokens; the
+    others as lines.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -191,22 +190,26 @@ def figure(rows: Rows, value: str, path: Path) -> None:
     size = (5.6 * len(conditions), 3.8)
     fig, axes = plt.subplots(1, len(conditions), figsize=size, squeeze=False)
     for axis, condition in zip(axes[0], conditions, strict=True):
-        own = curves([row for row in rows if row["condition"] == condition], value)
-        for arm, seeds in own.items():
+        for arm, seeds in runs([row for row in rows if row["condition"] == condition]).items():
             if arm in LINES:
-                mean = sum(y[-1] for _, y in seeds.values()) / len(seeds)
+                mean = sum(float(run[-1][value]) for run in seeds.values()) / len(seeds)
                 axis.axhline(mean, ls=":", lw=1.2, color="#777777")
                 axis.annotate(arm, (0.99, mean), xycoords=("axes fraction", "data"), ha="right")
                 continue
-            most = min(x[-1] for x, _ in seeds.values())
-            grid = np.linspace(0, most, 60)
-            means = [np.mean([at(c, t) for c in seeds.values()]) for t in grid]
-            axis.plot(grid, means, lw=1.8 if arm.startswith("evokd") else 1.1, label=arm)
+            grid = np.linspace(0, min(float(run[-1]["tokens"]) for run in seeds.values()), 60)
+            found = [
+                metrics.mean_over_seeds([float(at(run, t)[value]) for run in seeds.values()])
+                for t in grid
+            ]
+            width = 1.8 if arm.startswith("evokd") else 1.1
+            (line,) = axis.plot(grid, [m.value for m in found], lw=width, label=arm)
+            ends = [m.ci95 or (m.value, m.value) for m in found]
+            axis.fill_between(grid, *zip(*ends, strict=True), alpha=0.08, color=line.get_color())
         axis.set_title(condition)
         axis.set_xlabel("teacher tokens")
         axis.grid(alpha=0.25)
         axis.legend(fontsize=8)
-    axes[0][0].set_ylabel(f"{value.replace('_', ' ')}, mean over seeds")
+    axes[0][0].set_ylabel(f"{value.replace('_', ' ')}, mean over seeds [95 %]")
     fig.tight_layout()
     fig.savefig(path, dpi=120)
     plt.close(fig)
@@ -226,7 +229,9 @@ def summarise(root: Path, out: Path) -> None:
     for condition in dict.fromkeys(row["condition"] for row in rows):
         own = [row for row in rows if row["condition"] == condition]
         levels = () if part == "real" else LEVELS
-        text += [f"### {condition}", "", *table(own, value, against=against, levels=levels)]
+        compared = math.inf if part == "real" else COMPARED
+        text += [f"### {condition}", ""]
+        text += table(own, value, against=against, levels=levels, compared=compared)
         text += weak_table(own)
     (out / f"{part}_tables.md").write_text("\n".join(text))
     figure(rows, value, out / f"{part}.png")

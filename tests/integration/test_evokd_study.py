@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import math
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -11,11 +14,11 @@ import pytest
 from elad_exp.config import compose_config
 from elad_exp.groundwork import check
 
-PATH = Path(__file__).resolve().parents[2] / "experiments" / "evokd" / "arms.py"
+FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "evokd"
 
 
-def read() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("evokd_arms", PATH)
+def read(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"evokd_{name}", FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -23,7 +26,7 @@ def read() -> ModuleType:
     return module
 
 
-ARMS = read()
+ARMS = read("arms")
 
 
 @pytest.mark.parametrize("name", ARMS.BULLETIN)
@@ -44,3 +47,60 @@ def test_without_right_predictions_as_many_are_studied() -> None:
     config = compose_config(ARMS.bulletin("no_right"))
     assert (config.teacher.show_right, config.selector.right_fraction) == (False, 0)
     assert config.schedule.query_size == compose_config(ARMS.bulletin("evokd")).schedule.query_size
+
+
+@pytest.fixture
+def summary(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
+    yield read("summary")
+    for name in ("arms", "jobs"):  # other studies have files of these names
+        sys.modules.pop(name)
+
+
+def rows(arm: str, seed: int, *points: tuple[int, float]) -> list[dict[str, str]]:
+    """A run: tokens spent and F1, round by round."""
+    return [
+        {
+            "condition": "bulletin",
+            "selector": arm,
+            "seed": str(seed),
+            "round": str(number),
+            "tokens": str(tokens),
+            "test_f1": str(f1),
+            "annotations": str(10 * number),
+            "optimizer_steps": str(30 * number),
+            "weak": "",
+        }
+        for number, (tokens, f1) in enumerate(points)
+    ]
+
+
+def test_a_round_counts_once_the_budget_covers_it(summary: ModuleType) -> None:
+    run = rows("evokd", 0, (0, 0.2), (2900, 0.3), (5800, 0.4), (8700, 0.5))
+    assert [summary.at(run, tokens)["test_f1"] for tokens in (0, 5799, 8000, math.inf)] == [
+        "0.2",
+        "0.3",
+        "0.4",
+        "0.5",
+    ]
+
+
+def test_arms_are_compared_at_equal_tokens_and_free_ones_at_their_end(summary: ModuleType) -> None:
+    found = [
+        row
+        for seed in range(6)
+        for arm_rows in (
+            rows("evokd", seed, (0, 0.2), (5000, 0.40 + 0.01 * seed), (9000, 0.9)),
+            rows("static", seed, (0, 0.2), (7000, 0.35 + 0.01 * seed), (8001, 0.1)),
+            rows("eda", seed, (0, 0.2), (0, 0.25)),
+        )
+        for row in arm_rows
+    ]
+    lines = summary.table(found, "test_f1", against="evokd", levels=(6000,), compared=8000)
+    head, _, evokd, eda, static, _ = lines
+    assert "at 8,000 [95 %]" in head
+    assert evokd.startswith("| evokd | 6 | 0.425 | 0.425 [0.4")
+    assert evokd.endswith("| - | 10 | 5,000 | 30 |")
+    assert eda.startswith("| eda | 6 |  | 0.250 [0.250, 0.250] | -0.175 [")
+    assert static.startswith("| static | 6 | 0.200 | 0.375 [0.3")
+    assert "| -0.050, p = 0.062 |" in static.replace(" [-0.050, -0.050]", "")
