@@ -46,8 +46,8 @@ REPORTED = {
         "elad", "random", "rare_words", "answer_entropy", "step_content_sum",
     )
 }  # fmt: skip
-"""`step_content_sum` had the larger area of the two components that had been trained alone on tuning
-seeds when the report was fixed; since then `inter` has reached as much."""
+"""`step_content_sum` had the larger area of the two components that had been trained alone
+on tuning seeds when the report was fixed; since then `inter` has reached as much."""
 
 
 def tuned_in_order() -> list[str]:
