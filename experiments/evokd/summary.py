@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from arms import LINES
 
 from elad_exp import metrics
@@ -108,27 +109,36 @@ def runs(rows: Rows) -> dict[str, dict[int, Rows]]:
     return found
 
 
-def at(run: Rows, tokens: float) -> dict[str, str]:
+def in_hand(run: Rows, tokens: float) -> dict[str, str]:
     """The last row that was had for at most so many tokens: nobody has half a round."""
     return [row for row in run if float(row["tokens"]) <= tokens][-1]
+
+
+def at(run: Rows, value: str, tokens: float) -> float:
+    """The value along the line through the rounds, as curves are read everywhere here; after the
+    last round that one's. Of rounds that cost nothing the last counts.
+    """
+    points = {float(row["tokens"]): float(row[value]) for row in run}
+    return float(np.interp(tokens, list(points), list(points.values())))
 
 
 def table(
     rows: Rows, value: str, *, against: str, levels: Iterable[float], compared: float
 ) -> list[str]:
-    """A row an arm: F1 at levels of tokens, and at `compared` tokens the paired difference."""
+    """A row an arm: F1 at levels of tokens, at `compared` tokens the paired difference, and what
+    the last round had that so many tokens covered.
+    """
     found = runs(rows)
     arms = sorted(found, key=lambda arm: (arm != against, arm))
     levels = tuple(levels)
     where = "at the end" if math.isinf(compared) else f"at {compared:,}"
     heads = ["arm", "seeds", *(f"at {n:,}" for n in levels), f"{where} [95 %]"]
-    heads += [f"minus {against} [95 %], Holm p", "texts", "tokens", "steps"]
+    heads += [f"minus {against} [95 %], Holm p", "in hand", "texts", "tokens", "steps"]
     out = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    reached = {
-        arm: {s: at(run, math.inf if arm in LINES else compared) for s, run in found[arm].items()}
-        for arm in arms
+    ends = {arm: math.inf if arm in LINES else compared for arm in arms}
+    scores = {
+        arm: {seed: at(run, value, ends[arm]) for seed, run in found[arm].items()} for arm in arms
     }
-    scores = {arm: {s: float(row[value]) for s, row in reached[arm].items()} for arm in arms}
     others = [arm for arm in arms if arm != against]
     differences = {arm: _paired(scores[arm], scores[against]) for arm in others}
     adjusted = dict(zip(others, metrics.holm([d.p for d in differences.values()]), strict=True))
@@ -136,7 +146,7 @@ def table(
         mean = metrics.mean_over_seeds(list(scores[arm].values()))
         cells = [arm, str(mean.n)]
         for level in levels:
-            here = [float(at(run, level)[value]) for run in found[arm].values()]
+            here = [at(run, value, level) for run in found[arm].values()]
             cells.append("" if arm in LINES else f"{sum(here) / len(here):.3f}")
         interval = f" [{mean.ci95[0]:.3f}, {mean.ci95[1]:.3f}]" if mean.ci95 else ""
         cells.append(f"{mean.value:.3f}{interval}")
@@ -146,9 +156,10 @@ def table(
             d = differences[arm]
             ci = f" [{d.ci95[0]:+.3f}, {d.ci95[1]:+.3f}]" if d.ci95 else ""
             cells.append(f"{d.value:+.3f}{ci}, p = {adjusted[arm]:.3f}")
+        had = [in_hand(run, ends[arm]) for run in found[arm].values()]
+        cells.append(f"{sum(float(row[value]) for row in had) / len(had):.3f}")
         for field in ("annotations", "tokens", "optimizer_steps"):
-            sums = [float(row[field]) for row in reached[arm].values()]
-            cells.append(f"{sum(sums) / len(sums):,.0f}")
+            cells.append(f"{sum(float(row[field]) for row in had) / len(had):,.0f}")
         out.append("| " + " | ".join(cells) + " |")
     return [*out, ""]
 
@@ -184,7 +195,6 @@ def figure(rows: Rows, value: str, path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    import numpy as np
 
     conditions = sorted({row["condition"] for row in rows})
     size = (5.6 * len(conditions), 3.8)
@@ -198,8 +208,7 @@ def figure(rows: Rows, value: str, path: Path) -> None:
                 continue
             grid = np.linspace(0, min(float(run[-1]["tokens"]) for run in seeds.values()), 60)
             found = [
-                metrics.mean_over_seeds([float(at(run, t)[value]) for run in seeds.values()])
-                for t in grid
+                metrics.mean_over_seeds([at(run, value, t) for run in seeds.values()]) for t in grid
             ]
             width = 1.8 if arm.startswith("evokd") else 1.1
             (line,) = axis.plot(grid, [m.value for m in found], lw=width, label=arm)

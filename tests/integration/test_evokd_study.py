@@ -77,7 +77,7 @@ def rows(arm: str, seed: int, *points: tuple[int, float]) -> list[dict[str, str]
 
 def test_a_round_counts_once_the_budget_covers_it(summary: ModuleType) -> None:
     run = rows("evokd", 0, (0, 0.2), (2900, 0.3), (5800, 0.4), (8700, 0.5))
-    assert [summary.at(run, tokens)["test_f1"] for tokens in (0, 5799, 8000, math.inf)] == [
+    assert [summary.in_hand(run, tokens)["test_f1"] for tokens in (0, 5799, 8000, math.inf)] == [
         "0.2",
         "0.3",
         "0.4",
@@ -85,22 +85,28 @@ def test_a_round_counts_once_the_budget_covers_it(summary: ModuleType) -> None:
     ]
 
 
+def test_between_rounds_a_curve_is_a_line(summary: ModuleType) -> None:
+    run = rows("evokd", 0, (0, 0.1), (0, 0.2), (4000, 0.4), (6000, 0.3), (6000, 0.5))
+    found = [summary.at(run, "test_f1", t) for t in (0, 2000, 4000, 5000, 6000, math.inf)]
+    assert found == pytest.approx([0.2, 0.3, 0.4, 0.45, 0.5, 0.5])
+
+
 def test_arms_are_compared_at_equal_tokens_and_free_ones_at_their_end(summary: ModuleType) -> None:
     found = [
         row
         for seed in range(6)
         for arm_rows in (
-            rows("evokd", seed, (0, 0.2), (5000, 0.40 + 0.01 * seed), (9000, 0.9)),
-            rows("static", seed, (0, 0.2), (7000, 0.35 + 0.01 * seed), (8001, 0.1)),
+            rows("evokd", seed, (0, 0.2), (6000, 0.40 + 0.01 * seed), (10_000, 0.9)),
+            rows("static", seed, (0, 0.2), (8000, 0.35 + 0.01 * seed), (8001, 0.1)),
             rows("eda", seed, (0, 0.2), (0, 0.25)),
         )
         for row in arm_rows
     ]
-    lines = summary.table(found, "test_f1", against="evokd", levels=(6000,), compared=8000)
+    lines = summary.table(found, "test_f1", against="evokd", levels=(4000,), compared=8000)
     head, _, evokd, eda, static, _ = lines
     assert "at 8,000 [95 %]" in head
-    assert evokd.startswith("| evokd | 6 | 0.425 | 0.425 [0.4")
-    assert evokd.endswith("| - | 10 | 5,000 | 30 |")
-    assert eda.startswith("| eda | 6 |  | 0.250 [0.250, 0.250] | -0.175 [")
-    assert static.startswith("| static | 6 | 0.200 | 0.375 [0.3")
-    assert "| -0.050, p = 0.062 |" in static.replace(" [-0.050, -0.050]", "")
+    assert evokd.startswith("| evokd | 6 | 0.350 | 0.66")
+    assert evokd.endswith("| - | 0.425 | 10 | 6,000 | 30 |")
+    assert eda.startswith("| eda | 6 |  | 0.250 [0.250, 0.250] | -0.41")
+    assert static.startswith("| static | 6 | 0.288 | 0.375 [0.3")
+    assert static.endswith("p = 0.062 | 0.375 | 10 | 8,000 | 30 |")
