@@ -211,12 +211,13 @@ class Rounds:
 
     def stop_reason(self) -> StopReason | None:
         """Ask the rules; two queries in a row without one usable annotation stop as well, and so
-        does the end of the schedule.
+        does the end of the schedule. A rule that knows why nothing came, a budget's, goes before.
         """
-        if self.empty_queries >= MAX_EMPTY_QUERIES:
-            return StopReason("no_annotations", "two queries in a row gave nothing usable", True)
         done = self.pool.round >= self.schedule.rounds
-        if reason := first_reason(self.rules, self.state()):
+        reason = first_reason(self.rules, self.state())
+        if self.empty_queries >= MAX_EMPTY_QUERIES and not (reason and self.refused):
+            return StopReason("no_annotations", "two queries in a row gave nothing usable", True)
+        if reason:
             if done and self.refused:
                 why = f"{self.refused.partition(';')[0]}; no round is left to buy the rest"
                 return replace(reason, detail=why, resumable=False)

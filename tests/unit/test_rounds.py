@@ -183,6 +183,24 @@ def test_two_empty_queries_in_a_row_stop_resumably() -> None:
         rounds.finish_query()
 
 
+def test_a_budget_that_ends_a_run_after_an_empty_query_is_named() -> None:
+    teacher = FakeTeacher(limit=30)
+    rounds = make(rounds=10, teacher=teacher)
+    rounds.cold_start()
+    rounds.finish_query()
+    teacher.default = Status.REFUSED
+    for expected in (None, None, "budget"):
+        for split in EVAL_SPLITS:
+            rounds.measure(split)
+        rounds.report()
+        reason = rounds.stop_reason()
+        assert (reason.name if reason else None) == expected
+        if reason is None:
+            rounds.select()
+            rounds.finish_query()
+    assert rounds.empty_queries == 2
+
+
 def test_a_kept_query_is_taken_up_instead_of_choosing_anew() -> None:
     rounds = make(rounds=3)
     rounds.cold_start()
