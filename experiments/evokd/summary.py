@@ -30,6 +30,8 @@ LEVELS = (2000, 4000, 6000, 10_000, 12_000)
 """Teacher tokens at which arms are shown; on real texts items are equal, not tokens."""
 COMPARED = 8000
 """Teacher tokens at which they are compared."""
+TEXTS = 36
+"""Texts, given ones included, at which it is read as well: what one is worth, whatever it cost."""
 Rows = list[dict[str, str]]
 
 
@@ -114,12 +116,12 @@ def in_hand(run: Rows, tokens: float) -> dict[str, str]:
     return [row for row in run if float(row["tokens"]) <= tokens][-1]
 
 
-def at(run: Rows, value: str, tokens: float) -> float:
+def at(run: Rows, value: str, spent: float, unit: str = "tokens") -> float:
     """The value along the line through the rounds, as curves are read everywhere here; after the
     last round that one's. Of rounds that cost nothing the last counts.
     """
-    points = {float(row["tokens"]): float(row[value]) for row in run}
-    return float(np.interp(tokens, list(points), list(points.values())))
+    points = {float(row[unit]): float(row[value]) for row in run}
+    return float(np.interp(spent, list(points), list(points.values())))
 
 
 def table(
@@ -164,6 +166,25 @@ def table(
     return [*out, ""]
 
 
+def equal_texts(rows: Rows, value: str, *, against: str) -> list[str]:
+    """Of each arm that has `TEXTS` in all seeds: its value there, and the paired difference."""
+    found = {
+        arm: {seed: at(run, value, TEXTS, "annotations") for seed, run in seeds.items()}
+        for arm, seeds in runs(rows).items()
+        if arm not in LINES
+        and all(float(run[-1]["annotations"]) >= TEXTS for run in seeds.values())
+    }
+    if against not in found:
+        return []
+    out = [f"At {TEXTS} texts, those given included, and minus {against} [95 %]:", ""]
+    for arm, scores in found.items():
+        d = _paired(scores, found[against])
+        ci = f" [{d.ci95[0]:+.3f}, {d.ci95[1]:+.3f}]" if d.ci95 else ""
+        mean = sum(scores.values()) / len(scores)
+        out.append(f"- {arm}: {mean:.3f}" + ("" if arm == against else f", {d.value:+.3f}{ci}"))
+    return [*out, ""]
+
+
 def _paired(one: dict[int, float], other: dict[int, float]) -> metrics.Difference:
     seeds = sorted(set(one) & set(other))
     return metrics.paired_difference([one[s] for s in seeds], [other[s] for s in seeds])
@@ -204,7 +225,8 @@ def figure(rows: Rows, value: str, path: Path) -> None:
             if arm in LINES:
                 mean = sum(float(run[-1][value]) for run in seeds.values()) / len(seeds)
                 axis.axhline(mean, ls=":", lw=1.2, color="#777777")
-                axis.annotate(arm, (0.99, mean), xycoords=("axes fraction", "data"), ha="right")
+                place = 0.99 - 0.12 * LINES.index(arm)
+                axis.annotate(arm, (place, mean), xycoords=("axes fraction", "data"), ha="right")
                 continue
             grid = np.linspace(0, min(float(run[-1]["tokens"]) for run in seeds.values()), 60)
             found = [
@@ -241,6 +263,7 @@ def summarise(root: Path, out: Path) -> None:
         compared = math.inf if part == "real" else COMPARED
         text += [f"### {condition}", ""]
         text += table(own, value, against=against, levels=levels, compared=compared)
+        text += equal_texts(own, value, against=against) if part != "real" else []
         text += weak_table(own)
     (out / f"{part}_tables.md").write_text("\n".join(text))
     figure(rows, value, out / f"{part}.png")

@@ -110,3 +110,18 @@ def test_arms_are_compared_at_equal_tokens_and_free_ones_at_their_end(summary: M
     assert eda.startswith("| eda | 6 |  | 0.250 [0.250, 0.250] | -0.41")
     assert static.startswith("| static | 6 | 0.288 | 0.375 [0.3")
     assert static.endswith("p = 0.062 | 0.375 | 10 | 8,000 | 30 |")
+
+
+def test_at_equal_texts_an_arm_that_lacks_some_is_left_out(summary: ModuleType) -> None:
+    found = [
+        row
+        for seed in range(6)
+        for arm_rows in (
+            rows("evokd", seed, *((1000 * n, 0.1 * n) for n in range(5))),
+            rows("static", seed, *((500 * n, 0.1 * n + 0.02) for n in range(5))),
+            rows("no_easy", seed, *((1000 * n, 0.1 * n) for n in range(4 if seed else 3))),
+        )
+        for row in arm_rows
+    ]
+    lines = summary.equal_texts(found, "test_f1", against="evokd")
+    assert lines[2:-1] == ["- evokd: 0.360", "- static: 0.380, +0.020 [+0.020, +0.020]"]
