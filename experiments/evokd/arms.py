@@ -43,6 +43,9 @@ BULLETIN: dict[str, tuple[str, ...]] = {
 """`none` and `eda` train about as many steps as those who pay, `full` twice as many."""
 LINES = ("none", "eda", "full")
 """These ask no teacher for texts, so they are no curves against its tokens."""
+UNEVEN = ("evokd", "static")
+HABIT = ("teacher.uneven=1",)
+"""For a teacher that, unasked, writes of one class six times as often as of another."""
 
 _REAL = (
     "student=minilm",

@@ -2,6 +2,7 @@
 
     python experiments/evokd/study.py --part bulletin              # generated notices, by program
     python experiments/evokd/study.py --part real --data FOLDER    # real texts, from a corpus
+    python experiments/evokd/study.py --part uneven                # the same, by an uneven writer
     python experiments/evokd/study.py --part bulletin --summarise  # tables and figures again
 
 FOLDER holds sib200_en, snips_intents and wikigold (docs/datasets.md). Jobs run in processes of one
@@ -23,7 +24,12 @@ sys.path.insert(0, str(HERE.parent))
 from jobs import Job, committed, run_all  # noqa: E402
 from summary import summarise  # noqa: E402
 
-SEEDS = {"bulletin": range(100, 110), "real": range(100, 103), "tuning": range(2)}
+SEEDS = {
+    "bulletin": range(100, 110),
+    "real": range(100, 103),
+    "uneven": range(200, 210),
+    "tuning": range(2),
+}
 """Tuning has another world than the report's, is read on dev, and chose sizes and steps."""
 TUNING_WORLD = ("dataset.world_seed=100", "dataset.split_seed=100")
 
@@ -37,9 +43,9 @@ def jobs(part: str, data: Path | None) -> Iterator[Job]:
                 for name in arms.REAL:
                     yield Job(part, dataset, name, seed, arms.real(dataset, name, data))
             continue
-        for name in arms.BULLETIN:
-            world = TUNING_WORLD if part == "tuning" else ()
-            yield Job(part, "bulletin", name, seed, (*arms.bulletin(name), *world))
+        for name in arms.UNEVEN if part == "uneven" else arms.BULLETIN:
+            own = {"tuning": TUNING_WORLD, "uneven": arms.HABIT}.get(part, ())
+            yield Job(part, "bulletin", name, seed, (*arms.bulletin(name), *own))
 
 
 def main() -> int:

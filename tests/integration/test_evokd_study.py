@@ -34,6 +34,13 @@ def test_an_arm_on_generated_notices_composes(name: str) -> None:
     check(compose_config(ARMS.bulletin(name)))
 
 
+@pytest.mark.parametrize("name", ARMS.UNEVEN)
+def test_an_arm_by_an_uneven_writer_composes(name: str) -> None:
+    config = compose_config([*ARMS.bulletin(name), *ARMS.HABIT])
+    check(config)
+    assert config.teacher.uneven == 1
+
+
 @pytest.mark.parametrize("name", ARMS.REAL)
 @pytest.mark.parametrize("dataset", ARMS.DATASETS)
 def test_an_arm_on_real_texts_composes(dataset: str, name: str) -> None:

@@ -17,6 +17,7 @@ from elad_exp.tasks.bulletin.entities import CUT
 from elad_exp.tasks.bulletin.frames import PHENOMENA, WORDINGS
 from elad_exp.tasks.bulletin.words import CLASSES
 from elad_exp.tasks.bulletin.world import TYPES, Picker
+from elad_exp.tasks.bulletin.writing import Habit
 from elad_exp.tasks.weaknesses import Confusion, Evidence, Missing, Weaknesses
 from elad_exp.types import sample_id
 
@@ -257,6 +258,25 @@ def test_weaknesses_are_aimed_at() -> None:
     found = Counter(name for text in texts for name in task().phenomena(text))
     assert found["quoted"] > 180
     assert len(found) == len(PHENOMENA)
+
+
+def test_a_habit_makes_what_is_not_aimed_uneven() -> None:
+    def shares(weak: Weaknesses | None, seed: int, uneven: float = 1.5) -> list[Counter[str]]:
+        habit = Habit(uneven, seed)
+        texts = task().write(400, 400, weak, generator(0, "test"), habit=habit)
+        easy = Counter(str(task().label(text)) for text in texts[:400])
+        return [easy, Counter(name for text in texts for name in task().phenomena(text))]
+
+    classes, phenomena = shares(None, 0)
+    (first, most), *_, (rare, least) = classes.most_common()
+    assert most > 190  # of 400: 1 of the 1.87 that the weights of six classes sum to
+    assert least < 30
+    assert phenomena.most_common(1)[0][1] > 190
+    assert shares(None, 0) == [classes, phenomena]
+    assert {shares(None, seed)[0].most_common(1)[0][0] for seed in range(6)} > {first}
+    aimed, _ = shares(Weaknesses((Confusion(rare, first, ("a",), 0.5),)), 0)
+    assert aimed[rare] > 190  # half of the texts, whatever the habit
+    assert shares(None, 0, 0.0) == shares(None, 1, 0.0)
 
 
 def test_a_missed_entity_type_is_written_about() -> None:

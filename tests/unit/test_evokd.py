@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -374,6 +375,27 @@ def test_error_rates_out_of_range_are_refused(rate: Any) -> None:
     task, splits = bulletin()
     with pytest.raises(ConfigError, match=f"teacher.error_rate={rate}: must be from 0 to 1"):
         evokd_oracle(task, splits.gold, error_rate=rate)
+
+
+@pytest.mark.parametrize("uneven", [-0.1, 10.5, True])
+def test_unevenness_out_of_range_is_refused(uneven: Any) -> None:
+    task, splits = bulletin()
+    with pytest.raises(ConfigError, match=f"teacher.uneven={uneven}: must be from 0 to 10"):
+        evokd_oracle(task, splits.gold, uneven=uneven)
+
+
+def test_an_uneven_program_writes_some_classes_most(tmp_path: Path) -> None:
+    task, splits = bulletin()
+    most = {}
+    for uneven in (0.0, 2.0):
+        teacher = evokd_oracle(
+            task, splits.gold, uneven=uneven, texts=100, analyse=False, near_duplicates=False
+        )
+        with Store(tmp_path / f"{uneven}.sqlite") as store:
+            found = metered(store, teacher).annotate(predictions(BulletinTask))
+        answers = Counter(a.explanation.answer for a in found if a.explanation)
+        most[uneven] = answers.most_common(1)[0][1]
+    assert most[0.0] < 40 < most[2.0]
 
 
 @settings(max_examples=20, deadline=None)

@@ -20,7 +20,7 @@ from elad_exp.tasks.bulletin.reading import Grammar, Reading
 from elad_exp.tasks.bulletin.sampling import Mix, generate
 from elad_exp.tasks.bulletin.words import ACTS, CLASSES
 from elad_exp.tasks.bulletin.world import MONTHS, WEEKDAYS, World, invent_world
-from elad_exp.tasks.bulletin.writing import Writer
+from elad_exp.tasks.bulletin.writing import Habit, Writer
 from elad_exp.tasks.weaknesses import (
     Confusion,
     Evidence,
@@ -181,9 +181,13 @@ class Bulletin(ABC):
         n_hard: int,
         weaknesses: Weaknesses | None,
         rng: np.random.Generator,
+        *,
+        habit: Habit | None = None,
     ) -> list[str]:
         """`n_easy` easy and then `n_hard` hard new texts without labels, see `writing`."""
-        writer = Writer(self.world, self._grammar, classes=self.mix.classes, known=self._known)
+        writer = Writer(
+            self.world, self._grammar, classes=self.mix.classes, known=self._known, habit=habit
+        )
         return writer.write(n_easy, n_hard, weaknesses, rng)
 
     def studied(self, evidence: Sequence[Evidence]) -> dict[str, Any]:
@@ -196,8 +200,11 @@ class Bulletin(ABC):
         hard: int,
         weaknesses: Mapping[str, Any] | None,
         rng: np.random.Generator,
+        *,
+        uneven: float = 0.0,
+        seed: int = 0,
     ) -> list[str]:
-        """`write`, aimed at weaknesses that were named as of `studied`."""
+        """`write`, aimed at weaknesses that were named as of `studied`, with a `Habit`."""
         aims = None
         if weaknesses is not None:
             aims = Weaknesses(
@@ -209,7 +216,7 @@ class Bulletin(ABC):
                     Missing(m["phenomenon"], (), m.get("score", 1.0)) for m in weaknesses["missing"]
                 ),
             )
-        return self.write(easy, hard, aims, rng)
+        return self.write(easy, hard, aims, rng, habit=Habit(uneven, seed))
 
     def right(self, text: str) -> str | None:
         """The canonical answer to any text of the grammar; None for another text."""

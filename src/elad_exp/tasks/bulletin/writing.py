@@ -1,13 +1,15 @@
 """New texts for a student: aimed at its weaknesses where these are named.
 
 The writer knows the grammar. It does not know how often the classes, phenomena, names and cues
-of the pool come: where no weakness says otherwise, all are equally frequent. A text of the pool,
-dev or test is never written, nor is one written twice.
+of the pool come: where no weakness says otherwise, all are equally frequent, or those that it
+has a habit of writing (`Habit`) are more so. A text of the pool, dev or test is never written, nor
+is one written twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +30,26 @@ AIMED = 0.5
 _REDRAWS = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """What a writer writes most where nothing is asked for, as language models do.
+
+    Attributes:
+        uneven: Zipf exponent of the shares of classes, and of phenomena; 0 is none.
+        seed: Of which of them comes first.
+    """
+
+    uneven: float = 0.0
+    seed: int = 0
+
+    def weights(self, names: Sequence[str], *purpose: str) -> dict[str, float]:
+        """Weight of each name, from 1 downwards; {} without a habit."""
+        if not self.uneven:
+            return {}
+        order = Draw(self.seed, "bulletin", "habit", *purpose).shuffled(names)
+        return {name: (place + 1) ** -self.uneven for place, name in enumerate(order)}
+
+
 class Writer:
     """Writes texts of a world.
 
@@ -36,14 +58,22 @@ class Writer:
         grammar: Reads what was written.
         classes: The classes to write about.
         known: Ids of texts that must not be written.
+        habit: Of texts that are aimed at nothing.
     """
 
     def __init__(
-        self, world: World, grammar: Grammar, *, classes: Iterable[str], known: Iterable[str]
+        self,
+        world: World,
+        grammar: Grammar,
+        *,
+        classes: Iterable[str],
+        known: Iterable[str],
+        habit: Habit | None = None,
     ) -> None:
         self._world, self._grammar = world, grammar
         self._classes = tuple(classes)
         self._known = frozenset(known)
+        self._habit = habit or Habit()
 
     def write(
         self, n_easy: int, n_hard: int, weaknesses: Weaknesses | None, rng: np.random.Generator
@@ -63,8 +93,8 @@ class Writer:
         """
         draw = Draw(int(rng.integers(2**62)), "bulletin", "write")
         composer = Composer(Picker(self._world, draw, tail=0.0))
-        unaimed = _Aims(self._classes, Weaknesses(), draw)
-        aimed = _Aims(self._classes, weaknesses, draw) if weaknesses else unaimed
+        unaimed = _Aims(self._classes, Weaknesses(), self._habit, draw)
+        aimed = _Aims(self._classes, weaknesses, self._habit, draw) if weaknesses else unaimed
         taken = set(self._known)
         texts = []
         for hard in (False,) * n_easy + (True,) * n_hard:
@@ -86,8 +116,11 @@ class Writer:
 class _Aims:
     """What the texts should be about."""
 
-    def __init__(self, classes: tuple[str, ...], weaknesses: Weaknesses, draw: Draw) -> None:
+    def __init__(
+        self, classes: tuple[str, ...], weaknesses: Weaknesses, habit: Habit, draw: Draw
+    ) -> None:
         self._all, self._draw = classes, draw
+        self._usual = habit.weights(classes, "classes")
         self._pairs = {
             (c.right, c.predicted): c.score for c in weaknesses.confusions if c.right in classes
         }
@@ -97,11 +130,13 @@ class _Aims:
             if kind in TYPES:
                 self._types[kind] = self._types.get(kind, 0.0) + c.score
         named = {m.phenomenon: m.score for m in weaknesses.phenomena if m.phenomenon in PHENOMENA}
-        self._phenomena = named or dict.fromkeys(PHENOMENA, 1.0)
+        usual = habit.weights(tuple(PHENOMENA), "phenomena") or dict.fromkeys(PHENOMENA, 1.0)
+        self._phenomena = named or usual
 
     def classes(self, *, contrast: bool) -> tuple[str, str]:
         """The class of a text and that of its distractors."""
-        label, other = self._weighted(self._pairs) or (self._draw.pick(self._all), "")
+        usual = self._weighted(self._usual)
+        label, other = self._weighted(self._pairs) or (usual or self._draw.pick(self._all), "")
         if other not in self._all:
             other = self._draw.pick([name for name in self._all if name != label])
         swapped = contrast and self._pairs and self._draw.below(3) == 0

@@ -25,9 +25,16 @@ class LessonTask(Task, Protocol):
         ...
 
     def written(
-        self, easy: int, hard: int, weaknesses: Mapping[str, Any] | None, rng: np.random.Generator
+        self,
+        easy: int,
+        hard: int,
+        weaknesses: Mapping[str, Any] | None,
+        rng: np.random.Generator,
+        *,
+        uneven: float = 0.0,
+        seed: int = 0,
     ) -> list[str]:
-        """Texts, the easy ones first."""
+        """Texts, the easy ones first; `uneven` and `seed` say what is written unasked."""
         ...
 
     def right(self, text: str) -> str | None:
@@ -48,26 +55,32 @@ class GrammarSpeaker(Program):
         error_rate: Share of labels that are wrong, 0 to 1, as a fallible model's are. Each look at
             a text errs by itself. A wrong class is any other one. Of the entities of a text one has
             a wrong type; where there are none, a word is taken for one.
+        uneven: Zipf exponent, 0 or more, of the shares of classes and phenomena in texts that are
+            aimed at nothing; `seed` says which come first. 0: all alike.
 
     Raises:
-        ConfigError: The task's writer cannot be asked, or `error_rate` is out of range.
+        ConfigError: The task's writer cannot be asked, or a number is out of range.
     """
 
-    def __init__(self, task: Task, *, seed: int, error_rate: float = 0.0) -> None:
+    def __init__(
+        self, task: Task, *, seed: int, error_rate: float = 0.0, uneven: float = 0.0
+    ) -> None:
         super().__init__(seed=seed)
         if isinstance(error_rate, bool) or not 0 <= error_rate <= 1:
             raise ConfigError(f"teacher.error_rate={error_rate!r}: must be from 0 to 1")
+        if isinstance(uneven, bool) or not 0 <= uneven <= 10:
+            raise ConfigError(f"teacher.uneven={uneven!r}: must be from 0 to 10")
         if not isinstance(task, LessonTask):
             raise ConfigError(
                 f"teacher=evokd_oracle: no program writes the texts of task {task.name!r}; choose "
                 "dataset=bulletin, dataset=bulletin_entities or another teacher"
             )
         self.task: LessonTask = task
-        self.error_rate = error_rate
+        self.error_rate, self.uneven = error_rate, uneven
 
     @property
     def info(self) -> dict[str, Any]:
-        return {"error_rate": self.error_rate}
+        return {"error_rate": self.error_rate, "uneven": self.uneven}
 
     def reply(self, step: str, plan: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = getattr(self, f"_{step}")(plan)
@@ -83,7 +96,11 @@ class GrammarSpeaker(Program):
 
     def _write(self, plan: Mapping[str, Any]) -> dict[str, Any]:
         rng = generator(self.seed, "lesson", plan["round"], plan["number"])
-        texts = self.task.written(plan["easy"], plan["hard"], plan["analysis"], rng)
+        texts = self.task.written(
+            *(plan["easy"], plan["hard"], plan["analysis"], rng),
+            uneven=self.uneven,
+            seed=self.seed,
+        )
         return {"easy": texts[: plan["easy"]], "hard": texts[plan["easy"] :]}
 
     def _write_labelled(self, plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,10 +36,16 @@ _OF_METHODS = frozenset(
 
 
 def evokd_oracle(
-    task: Task, gold: GoldBook, *, seed: int = 0, error_rate: float = 0.0, **given: Any
+    task: Task,
+    gold: GoldBook,
+    *,
+    seed: int = 0,
+    error_rate: float = 0.0,
+    uneven: float = 0.0,
+    **given: Any,
 ) -> LessonTeacher:
     """EvoKD by the program that wrote the bulletin; `given` are settings of `EvoKDTeacher`."""
-    speaker = GrammarSpeaker(task, seed=seed, error_rate=error_rate)
+    speaker = GrammarSpeaker(task, seed=seed, error_rate=error_rate, uneven=uneven)
     return EvoKDTeacher(task, gold, speaker, seed=seed, name="evokd_oracle", **given)
 
 
