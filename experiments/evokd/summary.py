@@ -10,6 +10,7 @@ import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,16 @@ def gold_of(folder: Path) -> dict[str, str]:
     """Of dev's texts the answer, from the dataset that the run names."""
     from omegaconf import OmegaConf
 
+    return _gold(OmegaConf.to_yaml(OmegaConf.load(folder / "config.yaml").dataset))
+
+
+@cache
+def _gold(dataset: str) -> dict[str, str]:
+    from omegaconf import OmegaConf
+
     from elad_exp.building import build
 
-    splits = build(OmegaConf.load(folder / "config.yaml").dataset).load()
+    splits = build(OmegaConf.create(dataset)).load()
     return {s.id: splits.gold[s.id].answer for s in splits.dev}
 
 

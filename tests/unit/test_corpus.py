@@ -100,13 +100,20 @@ def served(
     return [t.sample.id for t in easy], [t.sample.id for t in hard]
 
 
-def test_easy_texts_are_the_clearest_and_hard_ones_the_least_clear() -> None:
-    easy, hard = served(corpus(a=20), easy=3, hard=2)
-    assert set(easy) == {"a0", "a1", "a2"}
-    assert set(hard) == {"a18", "a19"}
-    later = served(corpus(a=20), easy=3, hard=2, without=frozenset([*easy, *hard]))
-    assert set(later[0]) == {"a3", "a4", "a5"}
-    assert set(later[1]) == {"a16", "a17"}
+def test_easy_texts_are_of_the_clearer_half_and_hard_ones_of_the_other() -> None:
+    easy, hard = Counter[int](), Counter[int]()
+    for seed in range(200):
+        one, other = served(corpus(a=20), easy=1, hard=1, seed=seed)
+        easy.update(int(name[1:]) for name in one)
+        hard.update(int(name[1:]) for name in other)
+    assert set(easy) == set(range(10))  # not only the clearest
+    assert set(hard) == set(range(10, 20))
+    assert max(easy.values()) < 40
+    first = served(corpus(a=20), easy=5, hard=5)
+    gone = frozenset([*first[0], *first[1]])
+    later = served(corpus(a=20), easy=5, hard=5, without=gone)
+    assert gone | {*later[0], *later[1]} == {f"a{n}" for n in range(20)}
+    assert max(int(name[1:]) for name in later[0]) < min(int(name[1:]) for name in later[1])
 
 
 def test_classes_are_served_in_proportion_to_what_is_asked() -> None:

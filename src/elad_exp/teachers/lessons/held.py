@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
@@ -84,7 +83,9 @@ def chosen(
 ) -> tuple[list[Text], list[Text]]:
     """Easy and hard texts, each in chance order; fewer than wanted if the corpus has no more.
 
-    The easy ones are the clearest of their groups, the hard ones the least clear.
+    The easy ones are drawn from the clearer half of what is left of their group, the hard ones from
+    the other: halves, because the clearest of thousands are all alike, and the least clear are
+    like nothing else.
 
     Args:
         groups: The corpus.
@@ -97,17 +98,18 @@ def chosen(
         rng: Draws.
     """
     left = {
-        group: deque(text for text in texts if text.sample.id not in served)
+        group: [text for text in texts if text.sample.id not in served]
         for group, texts in groups.items()
     }
     both = []
-    for n, hardest in ((easy, False), (hard, True)):
+    for n, harder in ((easy, False), (hard, True)):
         found: list[Text] = []
         while len(found) < n and any(left.values()):
             weights = _weights(left, asked, aimed)
             for group in _spread(weights, n - len(found), rng):
                 if own := left[group]:
-                    found.append(own.pop() if hardest else own.popleft())
+                    place = int(rng.integers((len(own) + 1) // 2))
+                    found.append(own.pop(-1 - place if harder else place))
         both.append([found[place] for place in rng.permutation(len(found))])
     return both[0], both[1]
 
