@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from arms import LINES
@@ -27,10 +27,31 @@ FIELDS = (
     "condition", "selector", "seed", "round", "annotations", "tokens", "optimizer_steps",
     "dev_f1", "test_f1", "dev_acc", "test_acc", "asked", "usable", "weak", "wall_s", "commit",
 )  # fmt: skip
-LEVELS = (2000, 4000, 6000, 10_000, 12_000)
-"""Teacher tokens at which arms are shown; on real texts items are equal, not tokens."""
-COMPARED = 8000
-"""Teacher tokens at which they are compared."""
+
+
+class Reading(NamedTuple):
+    """How the curves of a part are read."""
+
+    value: str
+    unit: str
+    """What they are drawn against: `tokens`, or `annotations`, those given included."""
+    against: str
+    """The arm that all others are compared with."""
+    levels: tuple[int, ...]
+    """Where arms are shown."""
+    compared: float
+    """Where they are compared."""
+
+
+_TOKENS = Reading("test_f1", "tokens", "evokd", (2000, 4000, 6000, 10_000, 12_000), 8000)
+READINGS = {
+    "bulletin": _TOKENS,
+    "uneven": _TOKENS,
+    "tuning": _TOKENS._replace(value="dev_f1"),
+    # As many texts a round for all, whatever they cost.
+    "real": Reading("test_f1", "annotations", "random", (70, 100, 130, 160), math.inf),
+}
+UNITS = {"tokens": "teacher tokens", "annotations": "labelled texts"}
 TEXTS = 36
 """Texts, given ones included, at which it is read as well: what one is worth, whatever it cost."""
 Rows = list[dict[str, str]]
@@ -119,9 +140,9 @@ def runs(rows: Rows) -> dict[str, dict[int, Rows]]:
     return found
 
 
-def in_hand(run: Rows, tokens: float) -> dict[str, str]:
-    """The last row that was had for at most so many tokens: nobody has half a round."""
-    return [row for row in run if float(row["tokens"]) <= tokens][-1]
+def in_hand(run: Rows, spent: float, unit: str = "tokens") -> dict[str, str]:
+    """The last row that was had for at most so much: nobody has half a round."""
+    return [row for row in run if float(row[unit]) <= spent][-1]
 
 
 def at(run: Rows, value: str, spent: float, unit: str = "tokens") -> float:
@@ -132,22 +153,21 @@ def at(run: Rows, value: str, spent: float, unit: str = "tokens") -> float:
     return float(np.interp(spent, list(points), list(points.values())))
 
 
-def table(
-    rows: Rows, value: str, *, against: str, levels: Iterable[float], compared: float
-) -> list[str]:
-    """A row an arm: F1 at levels of tokens, at `compared` tokens the paired difference, and what
-    the last round had that so many tokens covered.
+def table(rows: Rows, reading: Reading) -> list[str]:
+    """A row an arm: F1 at levels, where arms are compared the paired difference, and what the last
+    round had that so much covered.
     """
     found = runs(rows)
+    value, unit, against, compared = reading.value, reading.unit, reading.against, reading.compared
     arms = sorted(found, key=lambda arm: (arm != against, arm))
-    levels = tuple(levels)
     where = "at the end" if math.isinf(compared) else f"at {compared:,}"
-    heads = ["arm", "seeds", *(f"at {n:,}" for n in levels), f"{where} [95 %]"]
+    heads = ["arm", "seeds", *(f"at {n:,}" for n in reading.levels), f"{where} [95 %]"]
     heads += [f"minus {against} [95 %], Holm p", "in hand", "texts", "tokens", "steps"]
     out = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     ends = {arm: math.inf if arm in LINES else compared for arm in arms}
     scores = {
-        arm: {seed: at(run, value, ends[arm]) for seed, run in found[arm].items()} for arm in arms
+        arm: {seed: at(run, value, ends[arm], unit) for seed, run in found[arm].items()}
+        for arm in arms
     }
     others = [arm for arm in arms if arm != against]
     differences = {arm: _paired(scores[arm], scores[against]) for arm in others}
@@ -155,8 +175,8 @@ def table(
     for arm in arms:
         mean = metrics.mean_over_seeds(list(scores[arm].values()))
         cells = [arm, str(mean.n)]
-        for level in levels:
-            here = [at(run, value, level) for run in found[arm].values()]
+        for level in reading.levels:
+            here = [at(run, value, level, unit) for run in found[arm].values()]
             cells.append("" if arm in LINES else f"{sum(here) / len(here):.3f}")
         interval = f" [{mean.ci95[0]:.3f}, {mean.ci95[1]:.3f}]" if mean.ci95 else ""
         cells.append(f"{mean.value:.3f}{interval}")
@@ -166,7 +186,7 @@ def table(
             d = differences[arm]
             ci = f" [{d.ci95[0]:+.3f}, {d.ci95[1]:+.3f}]" if d.ci95 else ""
             cells.append(f"{d.value:+.3f}{ci}, p = {adjusted[arm]:.3f}")
-        had = [in_hand(run, ends[arm]) for run in found[arm].values()]
+        had = [in_hand(run, ends[arm], unit) for run in found[arm].values()]
         cells.append(f"{sum(float(row[value]) for row in had) / len(had):.3f}")
         for field in ("annotations", "tokens", "optimizer_steps"):
             cells.append(f"{sum(float(row[field]) for row in had) / len(had):,.0f}")
@@ -216,15 +236,14 @@ def weak_table(rows: Rows) -> list[str]:
     return [*out, ""]
 
 
-def figure(rows: Rows, value: str, path: Path) -> None:
-    """Mean curve and 95 % interval over seeds of each arm that spends tokens, against tokens; the
-    others as lines.
-    """
+def figure(rows: Rows, reading: Reading, path: Path) -> None:
+    """Mean curve and 95 % interval over seeds of each arm that asks a teacher; others as lines."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    value, unit = reading.value, reading.unit
     conditions = sorted({row["condition"] for row in rows})
     size = (5.6 * len(conditions), 3.8)
     fig, axes = plt.subplots(1, len(conditions), figsize=size, squeeze=False)
@@ -236,16 +255,18 @@ def figure(rows: Rows, value: str, path: Path) -> None:
                 place = 0.99 - 0.12 * LINES.index(arm)
                 axis.annotate(arm, (place, mean), xycoords=("axes fraction", "data"), ha="right")
                 continue
-            grid = np.linspace(0, min(float(run[-1]["tokens"]) for run in seeds.values()), 60)
+            start = max(float(run[1][unit]) for run in seeds.values())  # before, none was trained
+            grid = np.linspace(start, min(float(run[-1][unit]) for run in seeds.values()), 60)
             found = [
-                metrics.mean_over_seeds([at(run, value, t) for run in seeds.values()]) for t in grid
+                metrics.mean_over_seeds([at(run, value, x, unit) for run in seeds.values()])
+                for x in grid
             ]
             width = 1.8 if arm.startswith("evokd") else 1.1
             (line,) = axis.plot(grid, [m.value for m in found], lw=width, label=arm)
             ends = [m.ci95 or (m.value, m.value) for m in found]
             axis.fill_between(grid, *zip(*ends, strict=True), alpha=0.08, color=line.get_color())
         axis.set_title(condition)
-        axis.set_xlabel("teacher tokens")
+        axis.set_xlabel(UNITS[unit])
         axis.grid(alpha=0.25)
         axis.legend(fontsize=8)
     axes[0][0].set_ylabel(f"{value.replace('_', ' ')}, mean over seeds [95 %]")
@@ -261,18 +282,15 @@ def summarise(root: Path, out: Path) -> None:
     if found := collect(root):
         keep(path, found, FIELDS)
     rows = read_csv(path)
-    value = "dev_f1" if part == "tuning" else "test_f1"
+    reading = READINGS[part]
+    value = reading.value
     commits = ", ".join(sorted({row["commit"] for row in rows}))
     text = [f"Measured on {value.split('_')[0]}; commits: {commits}.", ""]
-    against = "random" if part == "real" else "evokd"
     for condition in dict.fromkeys(row["condition"] for row in rows):
         own = [row for row in rows if row["condition"] == condition]
-        levels = () if part == "real" else LEVELS
-        compared = math.inf if part == "real" else COMPARED
-        text += [f"### {condition}", ""]
-        text += table(own, value, against=against, levels=levels, compared=compared)
-        text += equal_texts(own, value, against=against) if part != "real" else []
+        text += [f"### {condition}", "", *table(own, reading)]
+        text += equal_texts(own, value, against=reading.against) if part != "real" else []
         text += weak_table(own)
     (out / f"{part}_tables.md").write_text("\n".join(text))
-    figure(rows, value, out / f"{part}.png")
+    figure(rows, reading, out / f"{part}.png")
     print("\n".join(text))

@@ -109,7 +109,7 @@ def test_arms_are_compared_at_equal_tokens_and_free_ones_at_their_end(summary: M
         )
         for row in arm_rows
     ]
-    lines = summary.table(found, "test_f1", against="evokd", levels=(4000,), compared=8000)
+    lines = summary.table(found, summary.Reading("test_f1", "tokens", "evokd", (4000,), 8000))
     head, _, evokd, eda, static, _ = lines
     assert "at 8,000 [95 %]" in head
     assert evokd.startswith("| evokd | 6 | 0.350 | 0.66")
