@@ -362,7 +362,9 @@ class Rounds:
         if not usable and query.round == 0 and self.refused and self.limits.get("scope") == "sweep":
             raise RunStopped("sweep_budget", self.refused)
         if not usable and query.round == 0:
-            first = next((f"; the first: {a.reason}" for a in annotations if a.reason), "")
+            lessons = self.teacher.last_notes.get("lessons", ())
+            reasons = [*(a.reason for a in annotations), *(lesson["why"] for lesson in lessons)]
+            first = next((f"; the first: {reason}" for reason in reasons if reason), "")
             why = self.refused or f"statuses: {statuses(annotations) or 'no answer at all'}{first}"
             raise EladError(
                 f"the initial query of {len(query.items)} samples gave no usable annotation "

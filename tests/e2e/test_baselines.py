@@ -146,6 +146,13 @@ class Wayward(ScriptedLessons):
         return super().__call__(body) if turn == 0 else self.OTHERS[turn - 1]
 
 
+def test_a_run_that_begins_with_nothing_says_why_the_first_lesson_was_lost(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    code, _ = go(path, "zerogen", faults=[Fault(finish="length") for _ in range(6)])
+    assert code == 1
+    assert "no answer at all; the first: cut off at max_completion_tokens" in result(path)["stop_reason"]
+
+
 @pytest.mark.parametrize("teacher", MODELS)
 def test_what_a_model_spoils_is_billed_dropped_and_said(teacher: str, tmp_path: Path) -> None:
     path = tmp_path / "run"
