@@ -150,7 +150,8 @@ def test_a_run_that_begins_with_nothing_says_why_the_first_lesson_was_lost(tmp_p
     path = tmp_path / "run"
     code, _ = go(path, "zerogen", faults=[Fault(finish="length") for _ in range(6)])
     assert code == 1
-    assert "no answer at all; the first: cut off at max_completion_tokens" in result(path)["stop_reason"]
+    why = result(path)["stop_reason"]
+    assert "no answer at all; the first: cut off at max_completion_tokens" in why
 
 
 @pytest.mark.parametrize("teacher", MODELS)
